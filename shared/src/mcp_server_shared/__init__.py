@@ -1,0 +1,1 @@
+"""What every server of this family shares. Start reading at `server.py`."""

@@ -1,0 +1,88 @@
+"""The arguments of a tool or prompt, from its signature: the schema that is listed is exactly what is enforced."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+
+from mcp_server_shared.errors import InvalidArgument
+from mcp_server_shared.validation import problems
+
+
+class Arguments:
+    """What one function accepts beside its first parameter, the call.
+
+    Args:
+        fn: an annotated function; each parameter's `Field` holds its description and limits. Optional means
+            having a default; `X | None = None` is listed as an optional X, since an explicit null counts as absent.
+    """
+
+    def __init__(self, fn: Callable[..., Any]) -> None:
+        parameters = list(inspect.signature(fn, eval_str=True).parameters.values())[1:]
+        fields: dict[str, Any] = {
+            p.name: (p.annotation, ... if p.default is p.empty else p.default) for p in parameters
+        }
+        config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, hide_input_in_errors=True)
+        self._model: type[BaseModel] = create_model(fn.__name__, __config__=config, **fields)
+        self.names = tuple(fields)
+        self.required = frozenset(p.name for p in parameters if p.default is p.empty)
+        self.schema = compact_schema(self._model.model_json_schema())
+        properties: dict[str, dict[str, Any]] = self.schema["properties"]
+        self._integers = {name for name, prop in properties.items() if prop.get("type") == "integer"}
+
+    def validate(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the arguments to call the function with, defaults included.
+
+        Raises:
+            InvalidArgument: naming each problem and, for an unknown name, the nearest known one.
+        """
+        present = {
+            name: self._whole(name, value)
+            for name, value in given.items()
+            if value is not None or name in self.required or name not in self.names
+        }
+        try:
+            checked = self._model.model_validate(present)
+        except ValidationError as error:
+            found = "; ".join(problems(error, self.names))
+            raise InvalidArgument(
+                f"Invalid arguments: {found}{'' if found.endswith('?') else '.'}", hint=self._usage()
+            ) from None
+        return {name: getattr(checked, name) for name in self.names}
+
+    def _whole(self, name: str, value: Any) -> Any:
+        # To JSON Schema 5.0 is an integer, and some clients write integers so.
+        return int(value) if name in self._integers and isinstance(value, float) and value.is_integer() else value
+
+    def _usage(self) -> str:
+        if not self.names:
+            return "It takes no arguments."
+        return f"Arguments: {', '.join(n if n in self.required else f'{n} (optional)' for n in self.names)}."
+
+
+def compact_schema(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return pydantic's schema without what a model pays for and does not need: titles, null arms, null defaults."""
+    compacted = _compacted(schema)
+    compacted.pop("description", None)  # the tool has its own
+    return {"type": "object", "properties": {}} | compacted | {"additionalProperties": False}
+
+
+def _compacted(node: Any) -> Any:
+    if isinstance(node, list):
+        return [_compacted(item) for item in cast(list[Any], node)]
+    if not isinstance(node, dict):
+        return node
+    slim: dict[str, Any] = {}
+    for key, value in cast(dict[str, Any], node).items():
+        if key == "properties":  # these keys are names of arguments, and one may be called "title"
+            slim[key] = {name: _compacted(prop) for name, prop in value.items()}
+        elif key != "title" and not (key == "default" and value is None):
+            slim[key] = _compacted(value)
+    arms = [arm for arm in slim.get("anyOf", ()) if arm != {"type": "null"}]
+    if len(arms) == 1:
+        del slim["anyOf"]
+        slim = arms[0] | slim
+    elif arms:
+        slim["anyOf"] = arms
+    return slim

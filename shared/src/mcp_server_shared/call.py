@@ -1,0 +1,206 @@
+"""One request as a tool, resource or prompt sees it: the server's state, the caller, time, threads, questions."""
+
+import asyncio
+import hashlib
+import math
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, Generic, ParamSpec, TypeVar
+
+import anyio
+from anyio.to_thread import run_sync
+from mcp.server.context import ServerRequestContext
+from mcp.types import ElicitRequest, ElicitRequestFormParams, ElicitResult, InputRequiredResult
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+
+from mcp_server_shared.cursors import Cursors
+from mcp_server_shared.errors import ConfirmationRequired
+from mcp_server_shared.settings import ServerSettings
+
+StateT = TypeVar("StateT")
+ResultT = TypeVar("ResultT")
+P = ParamSpec("P")
+
+_QUESTION = "confirm"
+
+_stopped: ContextVar[threading.Event | None] = ContextVar("stopped", default=None)  # of the thread that looks
+
+
+class InputNeeded(Exception):
+    """Ends a round of a 2026-07-28 call: the client has to ask its user and call again."""
+
+    def __init__(self, result: InputRequiredResult) -> None:
+        super().__init__("input needed")
+        self.result = result
+
+
+class CallStopped(Exception):
+    """Raised in a worker thread whose call was cancelled or ran out of time."""
+
+
+@dataclass(eq=False)
+class Call(Generic[StateT]):
+    """What a tool needs to know of the call it serves.
+
+    Attributes:
+        state: what the server's lifespan opened.
+        caller: who calls; "local" over stdio.
+        target: the tool, resource template or prompt.
+        arguments: the validated arguments; a cursor is bound to them.
+        budget: how many characters the result may have.
+    """
+
+    state: StateT
+    caller: str
+    target: str
+    arguments: dict[str, Any]
+    budget: int
+    settings: ServerSettings
+    request: ServerRequestContext[Any, Any]
+    cursors: Cursors
+    limiter: anyio.CapacityLimiter
+    scope: anyio.CancelScope
+
+    def remaining_s(self) -> float:
+        """Seconds until the deadline."""
+        return max(0.0, self.scope.deadline - anyio.current_time())
+
+    def position(self, cursor: str | None) -> Any:
+        """Return the position that a cursor of this caller, tool and arguments stands for; None without a cursor.
+
+        Raises:
+            InvalidArgument, NotFound: as `Cursors.open` says.
+        """
+        return None if cursor is None else self.cursors.open(cursor, bound_to=self._binding())
+
+    def mint_cursor(self, position: Any) -> str:
+        """Return a cursor for a position in this call's result."""
+        return self.cursors.mint(position, bound_to=self._binding())
+
+    def _binding(self) -> tuple[Any, ...]:
+        # How large a page is may change from page to page; everything else decides what is paged.
+        stable = {name: value for name, value in self.arguments.items() if not _sizes_a_page(name)}
+        return (self.caller, self.target, stable)
+
+    async def in_thread(self, work: Callable[P, ResultT], *args: P.args, **kwargs: P.kwargs) -> ResultT:
+        """Run blocking work on a worker thread; a cancelled call leaves it behind at once.
+
+        Work that takes long accepts `checkpoint`: call it between steps, and it raises `CallStopped`
+        in a thread that was left behind, so that it does not go on for nobody. Such a thread keeps its place
+        among `--threads` until it ends.
+        """
+        loop = asyncio.get_running_loop()
+        stopped = threading.Event()
+        claim = threading.Lock()  # of the thread that starts, or of the cancellation that came first
+        place = object()
+
+        def run() -> ResultT:
+            if not claim.acquire(blocking=False):
+                raise CallStopped
+            _stopped.set(stopped)
+            try:
+                return work(*args, **kwargs)
+            finally:
+                with suppress(RuntimeError):  # the loop has ended
+                    loop.call_soon_threadsafe(self.limiter.release_on_behalf_of, place)
+
+        await self.limiter.acquire_on_behalf_of(place)
+        try:
+            # With the limiter's own place, anyio would give it up as soon as the thread is left behind.
+            return await run_sync(run, abandon_on_cancel=True, limiter=anyio.CapacityLimiter(1))
+        except anyio.get_cancelled_exc_class():
+            stopped.set()
+            if claim.acquire(blocking=False):
+                self.limiter.release_on_behalf_of(place)
+            raise
+
+    def checkpoint(self) -> None:
+        """Raise `CallStopped` in a worker thread that was left behind."""
+        stopped = _stopped.get()
+        if stopped is not None and stopped.is_set():
+            raise CallStopped
+
+    async def progress(self, done: float, total: float | None = None, message: str | None = None) -> None:
+        """Tell the client how far the call is; nothing is sent unless it asked."""
+        await self.request.session.report_progress(done, total, message)
+
+    async def confirm(self, kind: str, question: str) -> None:
+        """Return if a person agrees, or the operator decided beforehand that none needs to.
+
+        Call it before anything is changed: a 2026-07-28 client answers by calling again from the start.
+
+        Args:
+            kind: what is confirmed, the operator's word in `--confirm KIND=never`.
+            question: what the person reads: what will happen, to what.
+
+        Raises:
+            ConfirmationRequired: declined, refused by the operator, or the client cannot ask anybody.
+        """
+        policy = self.settings.confirm_policy(kind)
+        if policy == "never":
+            return
+        if policy == "refuse":
+            raise ConfirmationRequired(
+                "The operator's configuration refuses this.",
+                hint=f"Only the operator can change that, by --confirm {kind}=ask or --confirm {kind}=never.",
+            )
+        if not self._can_ask():
+            raise ConfirmationRequired(
+                "A person has to confirm this, and this client cannot ask one.",
+                hint=f"The operator can decide beforehand by --confirm {kind}=never.",
+            )
+        answer = await self._ask(question)
+        if answer.action != "accept" or (answer.content or {}).get(_QUESTION) is not True:
+            raise ConfirmationRequired("The user did not agree; nothing was done.", hint="Do not try it again unasked.")
+
+    def _can_ask(self) -> bool:
+        capabilities = self.request.session.client_capabilities
+        elicitation = capabilities and capabilities.elicitation
+        # Neither mode declared stands for forms.
+        return elicitation is not None and (elicitation.form is not None or elicitation.url is None)
+
+    async def _ask(self, question: str) -> ElicitResult:
+        form = ElicitRequestFormParams(
+            message=question,
+            requested_schema={
+                "type": "object",
+                "properties": {_QUESTION: {"type": "boolean", "title": "Go ahead"}},
+                "required": [_QUESTION],
+            },
+        )
+        if self.request.protocol_version in MODERN_PROTOCOL_VERSIONS:
+            return self._answer_of_an_earlier_round(form)
+        if not self.request.session.can_send_request:
+            raise ConfirmationRequired(
+                "A person has to confirm this, and this connection carries no questions.",
+                hint="Connect over stdio or a stateful session, or ask the operator for --confirm.",
+            )
+        remaining = self.remaining_s()
+        self.scope.deadline = math.inf  # a person thinks as long as they like
+        try:
+            return await self.request.session.elicit_form(form.message, form.requested_schema, self.request.request_id)
+        finally:
+            self.scope.deadline = anyio.current_time() + remaining
+
+    def _answer_of_an_earlier_round(self, form: ElicitRequestFormParams) -> ElicitResult:
+        """Return the client's answer to exactly this question, or end the round by asking it.
+
+        The state is sealed by the SDK's request-state boundary and bound to the method, target and arguments;
+        the digest binds the answer to the words the person read.
+        """
+        asked = hashlib.sha256(form.message.encode()).hexdigest()
+        params: Mapping[str, Any] = self.request.params or {}
+        answers: Mapping[str, Any] = params.get("inputResponses") or {}
+        answer = answers.get(_QUESTION)
+        if params.get("requestState") == asked and answer is not None:
+            return ElicitResult.model_validate(answer, by_name=False)
+        raise InputNeeded(
+            InputRequiredResult(input_requests={_QUESTION: ElicitRequest(params=form)}, request_state=asked)
+        )
+
+
+def _sizes_a_page(argument: str) -> bool:
+    return argument in {"cursor", "limit"} or argument.startswith("max_")

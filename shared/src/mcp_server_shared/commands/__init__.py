@@ -1,0 +1,1 @@
+"""Commands other than serving: `check`, `call`, `tools`; imported only when used."""

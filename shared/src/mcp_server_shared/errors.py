@@ -1,0 +1,149 @@
+"""The failures a server expects, as exceptions that carry what a model needs to act.
+
+A client module raises one of these; the pipeline in `server.py` turns it into error content
+(`isError: true`, one short text, and the machine-readable twin in `_meta`). Anything else
+that escapes is an `internal` error: the model sees a reference, the log has the traceback.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import Any, ClassVar, Literal
+
+ErrorCode = Literal[
+    "invalid_argument",
+    "not_found",
+    "permission_denied",
+    "unauthenticated",
+    "confirmation_required",
+    "conflict",
+    "rate_limited",
+    "too_large",
+    "timeout",
+    "unavailable",
+    "unsupported",
+    "internal",
+]
+
+ERROR_META_KEY = "mcp-servers/error"
+MAX_ERROR_CHARACTERS = 1500
+
+
+class ExpectedError(Exception):
+    """A failure that the caller can do something about.
+
+    Attributes:
+        message: what failed and why, in one sentence; never a secret, never a raw upstream text.
+        hint: what to do next; empty when there is nothing to add.
+        retryable: whether the same call may succeed later, unchanged.
+        retry_after_s: seconds to wait before that, where known.
+    """
+
+    code: ClassVar[ErrorCode] = "internal"
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, message: str, *, hint: str = "", retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.retry_after_s = retry_after_s
+
+    def text(self) -> str:
+        """Return what a model reads: message and hint, at most `MAX_ERROR_CHARACTERS` characters."""
+        hint = self.hint[: MAX_ERROR_CHARACTERS // 2]
+        room = MAX_ERROR_CHARACTERS - len(hint) - 1
+        message = self.message if len(self.message) <= room else self.message[: room - 1] + "…"
+        return f"{message} {hint}".strip()
+
+    def meta(self) -> dict[str, Any]:
+        """Return the machine-readable twin that rides in `_meta` of a result or in `data` of a protocol error."""
+        twin: dict[str, Any] = {"code": self.code, "retryable": self.retryable}
+        if self.retry_after_s is not None:
+            twin["retry_after_s"] = round(self.retry_after_s, 3)
+        return {ERROR_META_KEY: twin}
+
+
+class InvalidArgument(ExpectedError):
+    """An argument is missing, unknown, of the wrong type or out of range."""
+
+    code = "invalid_argument"
+
+
+class NotFound(ExpectedError):
+    """What the arguments name does not exist, or no longer does."""
+
+    code = "not_found"
+
+
+class PermissionDenied(ExpectedError):
+    """The operator's configuration or the credential does not allow it; the hint names what would."""
+
+    code = "permission_denied"
+
+
+class Unauthenticated(ExpectedError):
+    """No credential, or one that the upstream refuses; the hint says how to supply it."""
+
+    code = "unauthenticated"
+
+
+class ConfirmationRequired(ExpectedError):
+    """A person has to agree first and could not be asked, or did not agree."""
+
+    code = "confirmation_required"
+
+
+class Conflict(ExpectedError):
+    """The thing changed since it was read, or already exists."""
+
+    code = "conflict"
+
+
+class RateLimited(ExpectedError):
+    """Too many calls, here or upstream."""
+
+    code = "rate_limited"
+    retryable = True
+
+
+class TooLarge(ExpectedError):
+    """More than the limits allow, in either direction."""
+
+    code = "too_large"
+
+
+class DeadlineExceeded(ExpectedError):
+    """The call ran out of time and its work was stopped."""
+
+    code = "timeout"
+    retryable = True
+
+
+class Unavailable(ExpectedError):
+    """The upstream does not answer, or answers that it cannot now."""
+
+    code = "unavailable"
+    retryable = True
+
+
+class Unsupported(ExpectedError):
+    """The upstream lacks the feature."""
+
+    code = "unsupported"
+
+
+class InternalError(ExpectedError):
+    """What an unexpected exception becomes; the reference finds its traceback in the log."""
+
+    code = "internal"
+
+    def __init__(self, reference: str) -> None:
+        super().__init__(
+            f"Something unexpected went wrong in the server (reference {reference}).",
+            hint="The server's log has the details under this reference; the same call will likely fail again.",
+        )
+
+
+def did_you_mean(name: str, known: Iterable[str], *, at_most: int = 3) -> str:
+    """Return "did you mean a, b?" with the known names nearest to `name`, or an empty string when none is near."""
+    near = get_close_matches(name[:100], list(known), n=at_most, cutoff=0.6)  # the time it takes grows with the name
+    return f"did you mean {', '.join(near)}?" if near else ""

@@ -1,0 +1,243 @@
+"""What a tool, resource or prompt returns, and how it becomes content: bounded, marked, whole in either form.
+
+A result of records has two forms, each complete alone: `structuredContent`, and `content` whose first line
+is the same facts as compact JSON, then the columns, then a line of JSON for each row. A document (bulk text)
+has `content` alone: a line of facts, then the text. Text by third parties stands between the delimiters of
+`untrusted.py` in content, and under a key named `untrusted`, exact, in structured form.
+"""
+
+import base64
+import json
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, cast
+
+from mcp.types import (
+    BlobResourceContents,
+    CallToolResult,
+    EmbeddedResource,
+    PromptMessage,
+    TextContent,
+    TextResourceContents,
+)
+
+from mcp_server_shared.errors import TooLarge
+from mcp_server_shared.untrusted import mark, new_nonce, show_invisible
+
+LABELS_META_KEY = "mcp-servers/labels"
+
+_DELIMITERS = 100  # characters of the two delimiters, the line breaks around them, and some to spare
+
+# One shape for every result of records, so that a list of tools stays small.
+RECORDS_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "count": {"type": "integer"},
+        "truncated": {"type": "boolean"},
+        "cursor": {"type": "string"},
+        "untrusted": {"type": "object"},
+    },
+    "required": ["count"],
+}
+
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Records:
+    """Rows of one shape.
+
+    Attributes:
+        columns: a name for each column, or a pair of name and type.
+        rows: JSON values, one for each column.
+        facts: what else is to be said, by us and so trusted; keys must not clash with those of `RECORDS_SCHEMA`.
+        more: whether there are further rows after these.
+        resume: the position after the first n rows, a JSON value; None where a result cannot be continued.
+        untrusted: whether third parties wrote any of it.
+    """
+
+    columns: Sequence[Any]
+    rows: Sequence[Sequence[Any]]
+    facts: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    more: bool = False
+    resume: Callable[[int], Any] | None = None
+    untrusted: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Document:
+    """Bulk text by third parties.
+
+    Attributes:
+        text: exact.
+        facts: the metadata, for the first line.
+        next: the position after this text, a JSON value; None at the end.
+        shorter: the same document with its first n characters at most, asked for when it does not fit the budget;
+            without it, such a document is cut and cannot be continued.
+    """
+
+    text: str
+    facts: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    next: Any = None
+    shorter: "Callable[[int], Awaitable[Document]] | None" = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Blob:
+    """The bytes of a resource that is not text."""
+
+    data: bytes
+    mime_type: str
+
+
+@dataclass(frozen=True)
+class Said:
+    """One message of a prompt, in our own words or the user's."""
+
+    text: str
+    role: Literal["user", "assistant"] = "user"
+
+
+@dataclass(frozen=True)
+class Attached:
+    """One message of a prompt that carries a resource."""
+
+    uri: str
+    document: Document
+
+
+Output = Records | Document
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """How one call's output becomes content.
+
+    Attributes:
+        budget: most characters of `content` text and of `structuredContent`, each.
+        structured: whether a result of records has its structured form.
+        confidentiality: the label of everything this server reads.
+        mint: makes a cursor of a position.
+    """
+
+    budget: int
+    structured: bool
+    confidentiality: str
+    mint: Callable[[Any], str]
+
+    async def tool_result(self, output: Output) -> CallToolResult:
+        """Render what a tool returned."""
+        if isinstance(output, Document):
+            return self._result(await self._document_text(output), None, untrusted=True)
+        kept = self._rows_that_fit(output)
+        facts = self._records_facts(output, kept)
+        body = {"columns": list(output.columns), "rows": [list(row) for row in output.rows[:kept]]}
+        structured = facts | ({"untrusted": body} if output.untrusted else body)
+        lines = "\n".join(compact(part) for part in (body["columns"], *body["rows"]))
+        text = f"{compact(facts)}\n{mark(lines, new_nonce()) if output.untrusted else lines}"
+        return self._result(text, structured if self.structured else None, untrusted=output.untrusted)
+
+    async def _document_text(self, document: Document) -> str:
+        """Render a document: a line of facts, then the marked text, as much as fits the budget."""
+        facts, kept = self._fit(document)
+        while kept < len(document.text) and document.shorter:
+            document = await document.shorter(kept)
+            facts, kept = self._fit(document)
+        if kept < len(document.text):
+            facts = {**document.facts, "truncated": True}
+        return f"{compact(facts)}\n{mark(document.text[:kept], new_nonce())}"
+
+    async def resource_contents(self, uri: str, output: Document | Blob) -> TextResourceContents | BlobResourceContents:
+        """Render what a resource returned; text has its marks and so is plain, whatever it was before."""
+        labels = self._labels(untrusted=True)
+        if isinstance(output, Document):
+            text = await self._document_text(output)
+            return TextResourceContents(uri=uri, text=text, mime_type="text/plain", _meta=labels)
+        if len(output.data) > self.budget * 40:
+            raise TooLarge(f"The resource has {len(output.data):,} bytes; at most {self.budget * 40:,} are served.")
+        blob = base64.b64encode(output.data).decode()
+        return BlobResourceContents(uri=uri, blob=blob, mime_type=output.mime_type, _meta=labels)
+
+    async def prompt_messages(self, messages: Sequence[Said | Attached]) -> list[PromptMessage]:
+        """Render the messages of a prompt."""
+        return [await self._prompt_message(message) for message in messages]
+
+    async def _prompt_message(self, message: Said | Attached) -> PromptMessage:
+        if isinstance(message, Said):
+            return PromptMessage(role=message.role, content=TextContent(type="text", text=message.text))
+        contents = await self.resource_contents(message.uri, message.document)
+        return PromptMessage(role="user", content=EmbeddedResource(type="resource", resource=contents))
+
+    def _result(self, text: str, structured: dict[str, Any] | None, *, untrusted: bool) -> CallToolResult:
+        return CallToolResult(
+            content=[TextContent(type="text", text=text)],
+            structured_content=structured and carriable(structured),
+            _meta=self._labels(untrusted=untrusted),
+        )
+
+    def _labels(self, *, untrusted: bool) -> dict[str, Any]:
+        integrity = "untrusted" if untrusted else "trusted"
+        return {LABELS_META_KEY: {"integrity": integrity, "confidentiality": self.confidentiality}}
+
+    def _records_facts(self, records: Records, kept: int) -> dict[str, Any]:
+        facts: dict[str, Any] = {"count": kept, **records.facts}
+        if kept < len(records.rows) or records.more:
+            facts |= self._continuation(records.resume, kept)
+        return facts
+
+    def _continuation(self, resume: Callable[[int], Any] | None, kept: int) -> dict[str, Any]:
+        return {"truncated": True} | ({"cursor": self.mint(resume(kept))} if resume else {})
+
+    def _rows_that_fit(self, records: Records) -> int:
+        # A cursor for the last row is as long as any, near enough; the allowance covers the difference.
+        allowance = 2 * _DELIMITERS + len(compact(self._continuation(records.resume, len(records.rows))))
+        room = (
+            self.budget - allowance - len(compact(dict(records.facts))) - len(show_invisible(compact(records.columns)))
+        )
+        for kept, row in enumerate(records.rows):
+            room -= len(show_invisible(compact(row))) + 1
+            if room < 0:
+                if kept == 0:
+                    raise TooLarge(
+                        f"One row has more than the {self.budget:,} characters of the output budget.",
+                        hint="Ask for fewer columns or shorter values.",
+                    )
+                return kept
+        return len(records.rows)
+
+    def _fit(self, document: Document) -> tuple[dict[str, Any], int]:
+        """Return the facts of a document and how many of its characters fit beside them."""
+        facts = dict(document.facts)
+        if document.next is not None:
+            facts |= {"truncated": True, "cursor": self.mint(document.next)}
+        return facts, _characters_within(document.text, self.budget - len(compact(facts)) - _DELIMITERS)
+
+
+def _characters_within(text: str, room: int) -> int:
+    """Return how many characters of the text take at most `room` once the invisible ones are shown."""
+    if len(show_invisible(text)) <= room:
+        return len(text)
+    low, high = 0, max(0, min(len(text), room))
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if len(show_invisible(text[:middle])) <= room else (low, middle - 1)
+    if low == 0:
+        raise TooLarge("The output budget has no room for any of the text.")
+    return low
+
+
+def compact(value: Any) -> str:
+    """Return JSON without blanks, every character as itself."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+def carriable(value: Any) -> Any:
+    """Return the value with strings that JSON cannot carry (lone surrogates) in the notation of `untrusted.py`."""
+    if isinstance(value, str):
+        return show_invisible(value) if _LONE_SURROGATE.search(value) else value
+    if isinstance(value, dict):
+        return {carriable(key): carriable(item) for key, item in cast(dict[str, Any], value).items()}
+    if isinstance(value, list | tuple):
+        return [carriable(item) for item in cast(Sequence[Any], value)]
+    return value

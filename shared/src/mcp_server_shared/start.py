@@ -1,0 +1,88 @@
+"""Where a server's command begins: serve over stdio, or run one of the other commands.
+
+Hosts start all their servers at once, so serving imports no more than it needs, and this module next to nothing.
+"""
+
+import gc
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
+
+from mcp_server_shared.standard_streams import claim_stdout
+
+if TYPE_CHECKING:
+    from mcp_server_shared.catalog import About
+    from mcp_server_shared.server import Server
+    from mcp_server_shared.settings import ServerSettings
+
+SettingsT = TypeVar("SettingsT", bound="ServerSettings")
+
+COMMANDS = ("call", "check", "tools")
+USAGE_ERROR = 2
+
+
+@dataclass(frozen=True)
+class Program(Generic[SettingsT]):
+    """One server as its command sees it."""
+
+    about: "About"
+    settings_type: type[SettingsT]
+    build_server: Callable[[SettingsT], "Server[Any]"]
+
+
+def start(load: Callable[[], Program[Any]]) -> None:
+    """Run the command line; returns when the client has left.
+
+    Args:
+        load: imports the server and returns it; called once stdout is kept for the protocol, so that nothing
+            an import prints can reach the client.
+    """
+    arguments = sys.argv[1:]
+    if arguments[:1] and (arguments[0] in COMMANDS or {"--help", "-h", "--version"} & set(arguments)):
+        from mcp_server_shared.commands.dispatch import run_command
+
+        sys.exit(run_command(load(), arguments))
+    claim_stdout()
+    _serve(load, arguments)
+
+
+def _serve(load: Callable[[], Program[Any]], arguments: list[str]) -> None:
+    # Nothing that is imported or built here is ever garbage; looking for some costs a tenth of the start.
+    gc.disable()
+    program = load()
+
+    from mcp_server_shared import logs
+    from mcp_server_shared.settings import SettingsProblem
+
+    try:
+        settings = program.settings_type.load(arguments)
+        logs.configure(settings.log_level, settings.log_file)
+    except SettingsProblem as problem:
+        refuse(program.about.package, str(problem))
+    except OSError as error:
+        refuse(program.about.package, f"cannot open the log file: {error.strerror}")
+    server = program.build_server(settings)
+    gc.freeze()
+    gc.enable()
+    if sys.stdin.isatty():
+        _greet(program.about.package)
+
+    import anyio
+
+    from mcp_server_shared.stdio import serve_stdio
+
+    anyio.run(lambda: serve_stdio(server, max_message_bytes=settings.max_message_bytes))
+
+
+def refuse(package: str, problem: str) -> NoReturn:
+    """End with the one line that says what to change; nothing was served."""
+    sys.stderr.write(f"{package}: {problem}\n")
+    sys.exit(USAGE_ERROR)
+
+
+def _greet(package: str) -> None:
+    sys.stderr.write(
+        f"{package} waits for an MCP client on stdin. To look around yourself: {package} tools, {package} --help. "
+        "Ctrl-C ends it.\n"
+    )
