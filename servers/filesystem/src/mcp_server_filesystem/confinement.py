@@ -1,0 +1,442 @@
+"""Which paths may be reached: everything is opened beneath a root, or not at all.
+
+Nothing is checked first and used later. A path is opened from the handle of its root, name by name, and no
+open ever follows a link: where a link is in the way its target is read and walked in the same manner, so the
+names passed are known for certain and every one of them meets the deny globs before it is touched. Nothing
+outside the roots is ever looked at. The text of a path is split at "/" and otherwise left as it is: a blank,
+a quote or an accent belongs to the name.
+
+Hard links and mounts inside a root are part of it. Where the system has no handles relative to a directory
+(Windows), nothing is opened.
+"""
+
+import errno
+import os
+import sys
+import threading
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from itertools import islice
+from typing import Literal
+
+from mcp_server_shared.errors import (
+    ExpectedError,
+    InvalidArgument,
+    NotFound,
+    PermissionDenied,
+    Unavailable,
+    Unsupported,
+    did_you_mean,
+)
+
+from mcp_server_filesystem.deny import DEFAULT_DENY, DenyGlobs
+
+Resolver = Literal["openat2", "walk"]
+OpenBelow = Callable[[int, Sequence[str], int], int]
+
+MAX_PATH_BYTES = 4_096
+MAX_LINKS = 40  # as the Linux kernel allows
+MAX_OPENS = 20_000  # a path may zigzag through directories and links; this many opens take some 50 ms
+ATTEMPTS = 16  # the tree may change under a walk, by chance or on purpose
+NAMES_SCANNED_FOR_HINTS = 2_000
+ROOTS_NAMED_IN_ERRORS = 5
+
+_SEARCH_DIRECTORY = getattr(os, "O_PATH", os.O_RDONLY) | getattr(os, "O_DIRECTORY", 0)
+_NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
+_CHANGED = (errno.ELOOP, errno.ENOENT, errno.ENOTDIR)
+
+
+class _TreeChanged(Exception):
+    """What an earlier step of a walk saw is no longer there; its cause is the error of the later step."""
+
+
+@dataclass(frozen=True)
+class Opened:
+    """An open handle, the absolute path that was really walked to it, all links resolved, and that below the root."""
+
+    handle: int
+    path: str
+    relative: str
+
+
+class Root:
+    """One directory that may be read, with all beneath it. Opened at first use, so it may appear later.
+
+    From then on the handle decides, not the name: a root that is moved stays the same root. One that was
+    deleted is opened again under its name.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = os.path.abspath(path)  # noqa: PTH100 - pathlib keeps ".."
+        self._real: str | None = None
+        self._handle: int | None = None
+        self._lock = threading.Lock()
+
+    def handle(self) -> int:
+        """Return the handle of the directory; raise NotFound while there is none."""
+        with self._lock:
+            if self._handle is None:
+                self._handle = self._open()
+            elif os.fstat(self._handle).st_nlink == 0:
+                fresh = self._open()
+                os.dup2(fresh, self._handle, inheritable=False)  # other threads hold this number: keep it
+                os.close(fresh)
+            return self._handle
+
+    def names(self) -> list[list[str]]:
+        """Return the absolute paths this root is known by, split: as configured and, where it exists, the real one."""
+        if self._real is None:
+            self.exists()
+        return [split(path) for path in {self.path, self._real or self.path}]
+
+    def real(self) -> list[str]:
+        """Return the real path of the opened root, split."""
+        self.handle()
+        return split(self._real or self.path)
+
+    def exists(self) -> bool:
+        """Tell whether the directory can be opened now."""
+        try:
+            self.handle()
+        except ExpectedError:
+            return False
+        return True
+
+    def close(self) -> None:
+        """Give the handle back; no call may be under way."""
+        with self._lock:
+            if self._handle is not None:
+                os.close(self._handle)
+            self._handle = None
+
+    def _open(self) -> int:
+        try:
+            real = self._real or os.path.realpath(self.path, strict=True)
+            handle = os.open(real, _SEARCH_DIRECTORY | _NO_FOLLOW)
+        except OSError as error:
+            raise NotFound(
+                f"The allowed directory {self.path!r} cannot be opened: {error.strerror}.",
+                hint="Create it, or have the operator start the server with a directory that exists.",
+            ) from error
+        self._real = real
+        return handle
+
+
+class Roots:
+    """The directories that may be read, and the only way to open anything. Safe to use from many threads.
+
+    Args:
+        paths: the directories, as the operator wrote them.
+        deny: globs of what stays closed inside them.
+        resolver: how links are kept from being followed; the best the system has unless named here.
+    """
+
+    def __init__(
+        self,
+        paths: Sequence[str | os.PathLike[str]],
+        *,
+        deny: Sequence[str] = DEFAULT_DENY,
+        resolver: Resolver | None = None,
+    ) -> None:
+        self.roots = [Root(path) for path in paths]
+        self.deny = DenyGlobs(deny)
+        self._resolver = resolver
+
+    def close(self) -> None:
+        """Give all handles back; no call may be under way."""
+        for root in self.roots:
+            root.close()
+
+    @contextmanager
+    def open(self, path: str, flags: int) -> Generator[Opened]:
+        """Open `path` beneath its root with the `os.O_*` flags, and close it at the end.
+
+        Raises:
+            InvalidArgument: no path at all, relative with several roots, or not a directory where one is needed.
+            PermissionDenied: outside every root, closed by a deny glob, or refused by the operating system.
+            NotFound: there is no such entry; the hint has the nearest names.
+        """
+        try:
+            opened = self._open(path, flags | _NO_FOLLOW | getattr(os, "O_CLOEXEC", 0))
+        except OSError as error:
+            raise refusal(error, path) from error
+        try:
+            yield opened
+        finally:
+            os.close(opened.handle)
+
+    def denies(self, directory: Opened, name: str) -> bool:
+        """Tell whether a deny glob closes the entry of an open directory."""
+        return self.deny.denies(directory.relative, name)
+
+    def _open(self, path: str, flags: int) -> Opened:
+        root, names = self._begin(path)
+        if ".." not in names:
+            self.deny.check(names, path)
+            try:
+                return _opened(self.open_below(root.handle(), names, flags), root, names)
+            except OSError:
+                pass  # a link is in the way, or the walk below finds out what is
+        cause: BaseException | None = None
+        for _ in range(ATTEMPTS):
+            try:
+                return _Walk(self, path, root, names).open(flags)
+            except _TreeChanged as changed:
+                cause = changed.__cause__
+        if isinstance(cause, NotADirectoryError):
+            raise cause
+        raise Unavailable(f"{path!r} keeps changing while it is opened.", hint="Try again.") from cause
+
+    def open_below(self, directory: int, names: Sequence[str], flags: int) -> int:
+        """Open what `names` lead to below a directory handle, following no link."""
+        if self._resolver == "walk":
+            return open_with_walk(directory, names, flags)
+        return best_open_below()(directory, names, flags)
+
+    def _begin(self, path: str) -> tuple[Root, list[str]]:
+        _check_text(path)
+        best_open_below()  # raises where the system has no way to confine a path
+        if not self.roots:
+            raise PermissionDenied(
+                "No directory is allowed yet.",
+                hint="The operator has to start the server with one: mcp-server-filesystem DIRECTORY.",
+            )
+        # A final slash asks for a directory: keep that demand as a last name ".".
+        names = split(path) + (["."] if path.endswith(("/", "/.")) else [])
+        if path.startswith("/"):
+            return self.enter([], names, path)
+        if len(self.roots) > 1:
+            raise InvalidArgument(f"{path!r} is relative and there are several roots.", hint=self._named_roots())
+        return self.roots[0], names
+
+    def enter(self, above: list[str], names: list[str], asked: str) -> tuple[Root, list[str]]:
+        """Find the root that an absolute path leads into, and the names that remain below it.
+
+        Outside the roots the path is followed as text alone, so nothing out there is touched.
+
+        Args:
+            above: real names passed so far, from the top of the file system.
+            names: the names that follow.
+            asked: the path of the call, for the error.
+        """
+        known = sorted(((known, root) for root in self.roots for known in root.names()), key=lambda pair: -len(pair[0]))
+        while True:
+            up = names.index("..") if ".." in names else len(names)
+            straight = above + [name for name in names[:up] if name not in ("", ".")]
+            for known_names, root in known:
+                if straight[: len(known_names)] == known_names:
+                    demand = ["."] if up == len(names) and names[-1:] == ["."] else []
+                    return root, straight[len(known_names) :] + names[up:] + demand
+            if up == len(names):
+                raise PermissionDenied(f"{asked!r} leads outside the allowed directories.", hint=self._named_roots())
+            above, names = straight[:-1], names[up + 1 :]
+
+    def _named_roots(self) -> str:
+        shown = ", ".join(repr(root.path) for root in self.roots[:ROOTS_NAMED_IN_ERRORS])
+        more = len(self.roots) - ROOTS_NAMED_IN_ERRORS
+        rest = f" or {more} more (list_allowed_directories)" if more > 0 else ""
+        return f"Use an absolute path inside {shown}{rest}."
+
+
+class _Walk:
+    """One path on its way down: the names really passed, those to come, and the directory reached."""
+
+    def __init__(self, roots: Roots, asked: str, root: Root, names: Sequence[str]) -> None:
+        self._roots = roots
+        self._asked = asked
+        self._root = root
+        self._passed: list[str] = []
+        self._to_come = list(reversed(names))
+        self._here: int | None = None
+        self._links = 0
+        self._opens = 0
+
+    def open(self, flags: int) -> Opened:
+        try:
+            while self._to_come:
+                name = self._to_come.pop()
+                if name in ("", "."):
+                    continue
+                if name == "..":
+                    self._climb()
+                    continue
+                target = self._step(name)
+                if target is not None:
+                    self._follow(target)
+                elif not self._to_come:
+                    return self._opened(name, flags)
+                else:
+                    below = self._open(name, _SEARCH_DIRECTORY)
+                    self._leave()
+                    self._here = below
+            return self._opened(".", flags)
+        finally:
+            self._leave()
+
+    def _step(self, name: str) -> str | None:
+        """Take one name into account; return its target if it is a link."""
+        self._passed.append(name)
+        self._roots.deny.check(self._passed, self._asked, checked=len(self._passed) - 1)
+        try:
+            target = os.readlink(name, dir_fd=self._directory(self._passed[:-1]))
+        except FileNotFoundError as error:
+            raise self._missing(name) from error
+        except OSError as error:
+            if error.errno == errno.EINVAL:  # no link
+                return None
+            raise
+        self._passed.pop()
+        return target
+
+    def _follow(self, target: str) -> None:
+        self._links += 1
+        if self._links > MAX_LINKS:
+            raise InvalidArgument(f"{self._asked!r} runs through more than {MAX_LINKS} links, perhaps in a circle.")
+        if target.startswith("/"):
+            self._move_to([], target.split("/"))
+        else:
+            self._to_come.extend(reversed(target.split("/")))
+
+    def _climb(self) -> None:
+        self._leave()
+        if self._passed:
+            self._passed.pop()
+        else:
+            self._move_to(self._root.real()[:-1], [])
+
+    def _move_to(self, above: list[str], names: list[str]) -> None:
+        self._leave()
+        self._root, names = self._roots.enter(above, names + self._to_come[::-1], self._asked)
+        self._passed, self._to_come = [], names[::-1]
+
+    def _opened(self, name: str, flags: int) -> Opened:
+        return _opened(self._open(name, flags), self._root, self._passed)
+
+    def _open(self, name: str, flags: int) -> int:
+        directory = self._directory(self._passed if name == "." else self._passed[:-1])
+        self._count(1)
+        try:
+            return os.open(name, flags | _NO_FOLLOW, dir_fd=directory)
+        except OSError as error:
+            if error.errno in _CHANGED:
+                raise _TreeChanged from error
+            raise
+
+    def _directory(self, names: Sequence[str]) -> int:
+        """Return the handle of the directory reached, opened anew after a climb or a jump."""
+        if self._here is None:
+            self._count(len(names))
+            try:
+                self._here = self._roots.open_below(self._root.handle(), names, _SEARCH_DIRECTORY)
+            except OSError as error:
+                if error.errno in _CHANGED:
+                    raise _TreeChanged from error
+                raise
+        return self._here
+
+    def _count(self, opens: int) -> None:
+        self._opens += opens
+        if self._opens > MAX_OPENS:
+            raise InvalidArgument(f"{self._asked!r} is too long a way through directories and links.")
+
+    def _leave(self) -> None:
+        if self._here is not None:
+            os.close(self._here)
+            self._here = None
+
+    def _missing(self, name: str) -> NotFound:
+        parent = self._passed[:-1]
+        message = f"There is no {name!r} in {absolute(self._root, parent)!r}."
+        near = did_you_mean(name, self._names_beside(parent))
+        return NotFound(message, hint=near.replace("did", "Did", 1) or "list_directory shows what there is.")
+
+    def _names_beside(self, parent: list[str]) -> list[str]:
+        try:
+            handle = self._open(".", os.O_RDONLY | os.O_DIRECTORY)
+        except (OSError, _TreeChanged):
+            return []
+        try:
+            with os.scandir(handle) as entries:
+                names = [entry.name for entry in islice(entries, NAMES_SCANNED_FOR_HINTS)]
+        finally:
+            os.close(handle)
+        directory = "/".join(parent)
+        return [name for name in names if name.isprintable() and not self._roots.deny.denies(directory, name)]
+
+
+def open_with_walk(directory: int, names: Sequence[str], flags: int) -> int:
+    """Open what `names` lead to below the directory handle, following no link; an OSError says why not."""
+    here = os.open(".", _SEARCH_DIRECTORY, dir_fd=directory)
+    try:
+        for name in names[:-1]:
+            below = os.open(name, _SEARCH_DIRECTORY | _NO_FOLLOW, dir_fd=here)
+            os.close(here)
+            here = below
+        return os.open(names[-1] if names else ".", flags | _NO_FOLLOW, dir_fd=here)
+    finally:
+        os.close(here)
+
+
+@cache
+def best_open_below() -> OpenBelow:
+    """Return the fastest way to open without following links that this system has."""
+    if sys.platform == "linux":
+        # Here, because it loads ctypes, which the start of the server need not wait for.
+        from mcp_server_filesystem.openat2 import kernel_has_openat2, open_with_openat2
+
+        if kernel_has_openat2():
+            return open_with_openat2
+    if os.open not in os.supports_dir_fd:
+        raise Unsupported(
+            "This system cannot keep a path inside a directory.", hint="Run the server on Linux or macOS."
+        )
+    return open_with_walk
+
+
+def split(path: str) -> list[str]:
+    """Return the names of a path, without the empty ones and those that mean the same place."""
+    return [name for name in path.split("/") if name not in ("", ".")]
+
+
+def absolute(root: Root, names: Sequence[str]) -> str:
+    """Return the path of an entry below a root, under the name the operator gave the root."""
+    return "/".join([root.path.rstrip("/"), *names]) or "/"
+
+
+def refusal(error: OSError, path: str) -> ExpectedError:
+    """Put what the operating system answered about `path` in words."""
+    match error.errno:
+        case errno.ENOENT:
+            return NotFound(f"{path!r} does not exist any more.")
+        case errno.ENOTDIR:
+            return InvalidArgument(f"{path!r} is not a directory, or leads through a file.", hint="Use read_text_file.")
+        case errno.EACCES | errno.EPERM:
+            return PermissionDenied(
+                f"The operating system does not let this server open {path!r}.",
+                hint="The operator would have to change its owner or mode.",
+            )
+        case errno.ENAMETOOLONG:
+            return InvalidArgument(f"{path!r} has a name that is longer than the file system allows.")
+        case errno.ENXIO | errno.ENODEV:
+            return InvalidArgument(f"{path!r} is a socket or a device, not a file.")
+        case _:
+            return Unavailable(f"{path!r} cannot be read: {error.strerror}.")
+
+
+def _opened(handle: int, root: Root, names: Sequence[str]) -> Opened:
+    names = [name for name in names if name != "."]
+    return Opened(handle, absolute(root, names), "/".join(names))
+
+
+def _check_text(path: str) -> None:
+    if not path:
+        raise InvalidArgument("The path is empty.", hint='Use "." for the allowed directory itself.')
+    if "\0" in path:
+        raise InvalidArgument("The path has a NUL character, which no file name can have.")
+    try:
+        if len(os.fsencode(path)) > MAX_PATH_BYTES:
+            raise InvalidArgument(f"The path is longer than {MAX_PATH_BYTES:,} bytes.")
+    except UnicodeEncodeError as error:
+        raise InvalidArgument("The path has characters that no file name here can have.") from error

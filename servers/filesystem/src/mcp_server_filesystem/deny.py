@@ -1,0 +1,112 @@
+"""Names that stay closed even inside a root: secrets and keys, by glob."""
+
+import re
+from collections.abc import Sequence
+
+from mcp_server_shared.errors import PermissionDenied
+
+DEFAULT_DENY = (
+    "**/.env",
+    "**/.env.*",
+    "!**/.env.example",
+    "!**/.env.sample",
+    "!**/.env.template",
+    "**/.git/**",
+    "**/.git-credentials",
+    "**/.ssh/**",
+    "**/.gnupg/**",
+    "**/.aws/credentials",
+    "**/.docker/config.json",
+    "**/.kube/config",
+    "**/.netrc",
+    "**/.pgpass",
+    "**/.pypirc",
+    "**/id_rsa",
+    "**/id_dsa",
+    "**/id_ecdsa",
+    "**/id_ed25519",
+    "**/*.pem",
+    "**/*.key",
+    "**/*.p12",
+    "**/*.pfx",
+    "**/*.kdbx",
+)
+
+
+class DenyGlobs:
+    """Globs matched, whatever the case, on paths relative to a root.
+
+    `*` and `?` stay inside a name, `**` spans directories, and a pattern without a slash fits at any depth.
+    A match closes the entry and all beneath it, so `dir/**` closes `dir` too. A pattern that begins with `!`
+    makes an exception, wherever it stands in the list.
+    """
+
+    def __init__(self, patterns: Sequence[str]) -> None:
+        denied = [glob for glob in patterns if not glob.startswith("!")]
+        self._denied = _Matcher(denied)
+        self._each_denied = {glob: _Matcher([glob]) for glob in denied}
+        self._excepted = _Matcher([glob[1:] for glob in patterns if glob.startswith("!")])
+
+    def denies(self, directory: str, name: str) -> bool:
+        """Tell whether an entry of a relative directory ("" for the root) is closed; its parents are not looked at."""
+        return self._denied.matches(directory, name) and not self._excepted.matches(directory, name)
+
+    def check(self, names: Sequence[str], asked: str, *, checked: int = 0) -> None:
+        """Raise PermissionDenied if the entry that `names` lead to, or a directory on the way, is closed.
+
+        The first `checked` names are known to be open; `asked` is the path that the error names.
+        """
+        for depth in range(checked, len(names)):
+            directory, name = "/".join(names[:depth]), names[depth]
+            if self.denies(directory, name):
+                pattern = next(glob for glob, matcher in self._each_denied.items() if matcher.matches(directory, name))
+                raise PermissionDenied(
+                    f"{asked!r} is closed by the deny pattern '{pattern}'.",
+                    hint="The operator decides this with --deny when starting the server; work without this file.",
+                )
+
+
+class _Matcher:
+    """Several globs at once. Most are about a name alone, and those never look at the directory."""
+
+    def __init__(self, globs: Sequence[str]) -> None:
+        self._names = _any_of([_regex(glob) for glob in globs if _is_name(glob)])
+        self._paths = _any_of([_regex(glob) for glob in globs if not _is_name(glob)])
+
+    def matches(self, directory: str, name: str) -> bool:
+        if self._names and self._names.fullmatch(name):
+            return True
+        return bool(self._paths and self._paths.fullmatch(f"{directory}/{name}" if directory else name))
+
+
+def _any_of(regexes: Sequence[str]) -> re.Pattern[str] | None:
+    return re.compile("|".join(regexes), re.IGNORECASE) if regexes else None
+
+
+def _is_name(glob: str) -> bool:
+    return "/" not in _core(glob)
+
+
+def _core(glob: str) -> str:
+    """Return the glob without what only says "at any depth" and "and all beneath it"."""
+    if glob.startswith("**/"):
+        glob = glob.removeprefix("**/").removesuffix("/**")
+        return glob if "/" not in glob else f"**/{glob}"
+    return glob.removesuffix("/")
+
+
+def _regex(glob: str) -> str:
+    glob = _core(glob).removeprefix("/").removesuffix("/**")
+    tokens = re.findall(r"\*\*/|\*\*|\*|\?|\[!?\]?[^]/]*\]|(?s:.)", glob)
+    return "".join(map(_token_regex, tokens))
+
+
+def _token_regex(token: str) -> str:
+    fixed = {"**/": "(?:[^/]+/)*", "**": "(?s:.*)", "*": "[^/]*", "?": "[^/]"}
+    if token in fixed:
+        return fixed[token]
+    if len(token) > 1:  # a character class
+        body = token[1:-1].replace("\\", r"\\").replace("[", r"\[")
+        body = f"^/{body[1:]}" if body.startswith("!") else body
+        return f"[{body}]"
+    return re.escape(token)
