@@ -1,0 +1,1 @@
+"""One PostgreSQL database, read-only until told otherwise, for MCP clients."""

