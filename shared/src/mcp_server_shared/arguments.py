@@ -9,6 +9,14 @@ from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 from mcp_server_shared.errors import InvalidArgument
 from mcp_server_shared.validation import problems
 
+_STRICT = ConfigDict(
+    extra="forbid",
+    strict=True,
+    allow_inf_nan=False,
+    hide_input_in_errors=True,
+    alias_generator=lambda field: field.removesuffix("_"),
+)
+
 
 class Arguments:
     """What one function accepts beside its first parameter, the call.
@@ -20,12 +28,12 @@ class Arguments:
 
     def __init__(self, fn: Callable[..., Any]) -> None:
         parameters = list(inspect.signature(fn, eval_str=True).parameters.values())[1:]
+        # An argument may be called "schema" or "copy", as methods of a pydantic model are; a field may not.
         fields: dict[str, Any] = {
-            p.name: (p.annotation, ... if p.default is p.empty else p.default) for p in parameters
+            f"{p.name}_": (p.annotation, ... if p.default is p.empty else p.default) for p in parameters
         }
-        config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, hide_input_in_errors=True)
-        self._model: type[BaseModel] = create_model(fn.__name__, __config__=config, **fields)
-        self.names = tuple(fields)
+        self._model: type[BaseModel] = create_model(fn.__name__, __config__=_STRICT, **fields)
+        self.names = tuple(p.name for p in parameters)
         self.required = frozenset(p.name for p in parameters if p.default is p.empty)
         self.schema = compact_schema(self._model.model_json_schema())
         properties: dict[str, dict[str, Any]] = self.schema["properties"]
@@ -49,7 +57,7 @@ class Arguments:
             raise InvalidArgument(
                 f"Invalid arguments: {found}{'' if found.endswith('?') else '.'}", hint=self._usage()
             ) from None
-        return {name: getattr(checked, name) for name in self.names}
+        return {name: getattr(checked, f"{name}_") for name in self.names}
 
     def _whole(self, name: str, value: Any) -> Any:
         # To JSON Schema 5.0 is an integer, and some clients write integers so.

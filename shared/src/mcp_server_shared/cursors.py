@@ -23,14 +23,16 @@ class Cursors:
 
     Args:
         key: at least 32 bytes, the same in every replica; left out, cursors end with the process.
+        lifetime_s: how long a cursor is good for, in whole seconds.
     """
 
-    def __init__(self, key: bytes | None = None) -> None:
+    def __init__(self, key: bytes | None = None, *, lifetime_s: int = LIFETIME_S) -> None:
         self._key = key or secrets.token_bytes(32)
+        self._lifetime_s = lifetime_s
 
     def mint(self, position: Any, *, bound_to: tuple[Any, ...]) -> str:
-        """Return a cursor for a JSON position, good for an hour and for the same `bound_to` alone."""
-        body = json.dumps([int(time.time()) + LIFETIME_S, position], separators=(",", ":")).encode()
+        """Return a cursor for a JSON position, good for its lifetime and for the same `bound_to` alone."""
+        body = json.dumps([int(time.time()) + self._lifetime_s, position], separators=(",", ":")).encode()
         return base64.urlsafe_b64encode(self._mac(body, bound_to) + body).decode().rstrip("=")
 
     def open(self, cursor: str, *, bound_to: tuple[Any, ...]) -> Any:

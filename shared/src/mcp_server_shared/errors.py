@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Any, ClassVar, Literal
 
+from mcp_server_shared.redaction import redact_text
+
 ErrorCode = Literal[
     "invalid_argument",
     "not_found",
@@ -48,10 +50,13 @@ class ExpectedError(Exception):
         self.retry_after_s = retry_after_s
 
     def text(self) -> str:
-        """Return what a model reads: message and hint, at most `MAX_ERROR_CHARACTERS` characters."""
-        hint = self.hint[: MAX_ERROR_CHARACTERS // 2]
+        """Return what a model reads: message and hint, secrets redacted, at most `MAX_ERROR_CHARACTERS` characters."""
+        # A message may quote what the caller or an upstream sent. Redacted before it is cut, or half a secret is left.
+        hint = redact_text(self.hint)[: MAX_ERROR_CHARACTERS // 2]
+        message = redact_text(self.message)
         room = MAX_ERROR_CHARACTERS - len(hint) - 1
-        message = self.message if len(self.message) <= room else self.message[: room - 1] + "…"
+        if len(message) > room:
+            message = message[: room - 1] + "…"
         return f"{message} {hint}".strip()
 
     def meta(self) -> dict[str, Any]:

@@ -37,6 +37,8 @@ class StderrLines(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Queue one line and write what stderr takes now."""
         if len(self._backlog) >= _BACKLOG:
+            self.flush()
+        if len(self._backlog) >= _BACKLOG:
             self._dropped += 1
         else:
             self._queue(self.format(record))

@@ -9,14 +9,17 @@ has `content` alone: a line of facts, then the text. Text by third parties stand
 import base64
 import json
 import re
+from bisect import bisect_right
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
 from mcp.types import (
+    AudioContent,
     BlobResourceContents,
     CallToolResult,
     EmbeddedResource,
+    ImageContent,
     PromptMessage,
     TextContent,
     TextResourceContents,
@@ -26,6 +29,8 @@ from mcp_server_shared.errors import TooLarge
 from mcp_server_shared.untrusted import mark, new_nonce, show_invisible
 
 LABELS_META_KEY = "mcp-servers/labels"
+
+BYTES_A_CHARACTER = 40  # what is not text may have this many bytes for each character of the budget
 
 _DELIMITERS = 100  # characters of the two delimiters, the line breaks around them, and some to spare
 
@@ -84,6 +89,21 @@ class Document:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Media:
+    """An image or a sound by third parties.
+
+    Attributes:
+        data: the whole file.
+        mime_type: "image/…" or "audio/…".
+        facts: the metadata, for the text beside it.
+    """
+
+    data: bytes
+    mime_type: str
+    facts: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+@dataclass(frozen=True, kw_only=True)
 class Blob:
     """The bytes of a resource that is not text."""
 
@@ -107,7 +127,7 @@ class Attached:
     document: Document
 
 
-Output = Records | Document
+Output = Records | Document | Media
 
 
 @dataclass(frozen=True)
@@ -130,6 +150,8 @@ class Rendering:
         """Render what a tool returned."""
         if isinstance(output, Document):
             return self._result(await self._document_text(output), None, untrusted=True)
+        if isinstance(output, Media):
+            return self._media_result(output)
         kept = self._rows_that_fit(output)
         facts = self._records_facts(output, kept)
         body = {"columns": list(output.columns), "rows": [list(row) for row in output.rows[:kept]]}
@@ -145,7 +167,7 @@ class Rendering:
             document = await document.shorter(kept)
             facts, kept = self._fit(document)
         if kept < len(document.text):
-            facts = {**document.facts, "truncated": True}
+            facts = carriable(dict(document.facts)) | {"truncated": True}  # its cursor would skip the rest of the text
         return f"{compact(facts)}\n{mark(document.text[:kept], new_nonce())}"
 
     async def resource_contents(self, uri: str, output: Document | Blob) -> TextResourceContents | BlobResourceContents:
@@ -154,9 +176,7 @@ class Rendering:
         if isinstance(output, Document):
             text = await self._document_text(output)
             return TextResourceContents(uri=uri, text=text, mime_type="text/plain", _meta=labels)
-        if len(output.data) > self.budget * 40:
-            raise TooLarge(f"The resource has {len(output.data):,} bytes; at most {self.budget * 40:,} are served.")
-        blob = base64.b64encode(output.data).decode()
+        blob = self._base64(output.data)
         return BlobResourceContents(uri=uri, blob=blob, mime_type=output.mime_type, _meta=labels)
 
     async def prompt_messages(self, messages: Sequence[Said | Attached]) -> list[PromptMessage]:
@@ -176,12 +196,27 @@ class Rendering:
             _meta=self._labels(untrusted=untrusted),
         )
 
+    def _media_result(self, media: Media) -> CallToolResult:
+        text = TextContent(type="text", text=compact(carriable(dict(media.facts))))
+        data = self._base64(media.data)
+        if media.mime_type.startswith("image/"):
+            block = ImageContent(type="image", data=data, mime_type=media.mime_type)
+        else:
+            block = AudioContent(type="audio", data=data, mime_type=media.mime_type)
+        return CallToolResult(content=[text, block], _meta=self._labels(untrusted=True))
+
+    def _base64(self, data: bytes) -> str:
+        most = self.budget * BYTES_A_CHARACTER
+        if len(data) > most:
+            raise TooLarge(f"It has {len(data):,} bytes; at most {most:,} are served.")
+        return base64.b64encode(data).decode()
+
     def _labels(self, *, untrusted: bool) -> dict[str, Any]:
         integrity = "untrusted" if untrusted else "trusted"
         return {LABELS_META_KEY: {"integrity": integrity, "confidentiality": self.confidentiality}}
 
     def _records_facts(self, records: Records, kept: int) -> dict[str, Any]:
-        facts: dict[str, Any] = {"count": kept, **records.facts}
+        facts: dict[str, Any] = {"count": kept, **carriable(dict(records.facts))}
         if kept < len(records.rows) or records.more:
             facts |= self._continuation(records.resume, kept)
         return facts
@@ -190,28 +225,38 @@ class Rendering:
         return {"truncated": True} | ({"cursor": self.mint(resume(kept))} if resume else {})
 
     def _rows_that_fit(self, records: Records) -> int:
-        # A cursor for the last row is as long as any, near enough; the allowance covers the difference.
-        allowance = 2 * _DELIMITERS + len(compact(self._continuation(records.resume, len(records.rows))))
-        room = (
-            self.budget - allowance - len(compact(dict(records.facts))) - len(show_invisible(compact(records.columns)))
-        )
-        for kept, row in enumerate(records.rows):
-            room -= len(show_invisible(compact(row))) + 1
-            if room < 0:
-                if kept == 0:
-                    raise TooLarge(
-                        f"One row has more than the {self.budget:,} characters of the output budget.",
-                        hint="Ask for fewer columns or shorter values.",
-                    )
-                return kept
-        return len(records.rows)
+        room = self.budget - 2 * _DELIMITERS - len(compact(carriable(dict(records.facts)))) - _length(records.columns)
+        lengths: list[int] = []  # of the first row, of the first two rows…
+        for row in records.rows:
+            lengths.append((lengths[-1] if lengths else 0) + _length(row) + 1)
+            if lengths[-1] > room:
+                break
+        kept = bisect_right(lengths, room)
+        while kept and (kept < len(records.rows) or records.more):
+            beside = room - len(compact(self._continuation(records.resume, kept)))
+            if lengths[kept - 1] <= beside:
+                break
+            kept = min(kept - 1, bisect_right(lengths, beside))
+        if room < 0 or (records.rows and not kept):
+            raise TooLarge(
+                f"Not even one row fits the {self.budget:,} characters of the output budget.",
+                hint="Ask for fewer columns or shorter values.",
+            )
+        return kept
 
     def _fit(self, document: Document) -> tuple[dict[str, Any], int]:
         """Return the facts of a document and how many of its characters fit beside them."""
-        facts = dict(document.facts)
+        facts: dict[str, Any] = carriable(dict(document.facts))
         if document.next is not None:
             facts |= {"truncated": True, "cursor": self.mint(document.next)}
         return facts, _characters_within(document.text, self.budget - len(compact(facts)) - _DELIMITERS)
+
+
+def _length(row: Sequence[Any]) -> int:
+    """Return how many characters a row takes in either form."""
+    line = compact(row)
+    in_text = len(show_invisible(line))
+    return max(in_text, len(compact(carriable(row)))) if _LONE_SURROGATE.search(line) else in_text
 
 
 def _characters_within(text: str, room: int) -> int:

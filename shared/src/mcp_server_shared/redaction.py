@@ -139,7 +139,7 @@ _RULES = (
     # then a number before it is taken for a port.
     _Rule(
         ("://",),
-        r"""(://[^\s/?#:@"'<>\[]*+:)(?:[^\s/?#"'<>]+|(?!\d{1,5}[/?#])[^\s:"'<>@]+)(?=@)""",
+        r"""(://[^\s/?#:@"'<>\[]*+:)(?!…@)(?:[^\s/?#"'<>]+|(?!\d{1,5}[/?#])[^\s:"'<>@]+)(?=@)""",
         r"\1[redacted:password]",
     ),
     # After a scheme with parameters (Digest, AWS4-HMAC-SHA256) the whole line, otherwise one word.
@@ -202,7 +202,7 @@ _VALUE = r"""(?x)
 """
 _QUERY_VALUE = r"""=([^&#\s"'<>\\]+)"""
 _PLACEHOLDER = (  # the empty value included
-    r"|\$\d{1,3}|\$\{?[A-Z_][A-Z0-9_]*\}?|\$\{\{.*|%s|%\(\w+\)s|:\w+|\?|\{\w*\}|<[^<>]*>|\*+|\.{3}|\[redacted:[a-z-]+\]?"
+    r"|\$\d{1,3}|\$\{?[A-Z_][A-Z0-9_]*\}?|\$\{\{.*|%s|%\(\w+\)s|:\w+|\?|\{\w*\}|<[^<>]*>|\*+|\.{3}|…|\[redacted:[a-z-]+\]?"
     r"|(?i:null|none|nil|undefined|true|false|string|str|bytes|boolean|bool|integer|int|number|any|object"
     r"|required|optional)"
 )

@@ -363,7 +363,7 @@ class Server(ProtocolServer[StateT], Generic[StateT]):
 
     def is_granted(self, grant: Grant | None) -> bool:
         """Whether the operator gave this grant; reading needs none."""
-        return grant is None or bool(getattr(self.settings, grant.setting))
+        return grant is None or self.settings.gives(grant)
 
     def _require(self, grant: Grant | None) -> None:
         if grant is not None and not self.is_granted(grant):

@@ -16,6 +16,7 @@ from typing import Annotated, Any, ClassVar, Literal, NoReturn, Self, TextIO, Un
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 
+from mcp_server_shared.catalog import Grant
 from mcp_server_shared.errors import did_you_mean
 from mcp_server_shared.validation import problems
 
@@ -119,6 +120,10 @@ class ServerSettings(BaseModel):
         fitting = [entry.rpartition("=") for entry in self.confirm if entry.rpartition("=")[0] in {"", kind}]
         by_kind = [policy for named, _, policy in fitting if named]
         return (by_kind or [policy for _, _, policy in fitting] or ["ask"])[-1]  # pyright: ignore[reportReturnType]
+
+    def gives(self, grant: Grant) -> bool:
+        """Whether the operator gave a grant; a server whose grants are finer than one switch overrides this."""
+        return bool(getattr(self, grant.setting))
 
     @classmethod
     def settings(cls) -> list[Setting]:

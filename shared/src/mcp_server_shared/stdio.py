@@ -39,7 +39,7 @@ from mcp.types.jsonrpc import (
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError
 
-from .standard_streams import claim_stdin, claim_stdout
+from mcp_server_shared.standard_streams import claim_stdin, claim_stdout
 
 logger = logging.getLogger(__name__)
 

@@ -43,7 +43,7 @@ _MOST_ROWS_AT_ONCE = 1000
 _CATALOG_TIMEOUT_S = 15.0
 _LONGEST_TIMEOUT_S = 2_000_000  # PostgreSQL counts milliseconds in 32 bits
 _COMPACT_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
-_HOW_TO_CONNECT = "Pass postgresql://user:password@host:5432/database as the first argument or set DATABASE_URL."
+_HOW_TO_CONNECT = "Pass postgresql://user:…@host:5432/database as the first argument or set DATABASE_URL."
 
 
 @dataclass(frozen=True, slots=True)
