@@ -1,0 +1,169 @@
+"""The two commands of the README: `demo` and `test`, on a machine that has git, Python 3.11 and pip.
+
+Everything is installed inside the repository (`.tools`, `.venv`, `tests/peers/node_modules`); only `test`, and only
+as root on Debian, adds packages to the system. Standard library alone, and syntax that an old Python can read far
+enough to refuse.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+if sys.version_info < (3, 11):  # noqa: UP036
+    sys.exit("This needs Python 3.11 or newer; %s is %d.%d." % (sys.executable, *sys.version_info[:2]))  # noqa: UP031
+
+import importlib.util
+import re
+import tomllib
+from collections.abc import Sequence
+
+ROOT = Path(__file__).resolve().parent.parent
+TOOLS = ROOT / ".tools"
+PYTHON = ROOT / ".venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+PEERS = ROOT / "tests" / "peers"
+DEBIAN_PACKAGES = ("postgresql",)
+
+SYNC = ("sync", "--locked", "--compile-bytecode", "--python", sys.executable)
+SERVERS_ALONE = ("--inexact", "--only-group", "servers")  # what the demo needs; takes nothing away that is there
+
+
+class StepFailed(Exception):
+    """A step did not work; the text says which and why."""
+
+
+def main() -> int:
+    """Run the command that the arguments name; return its exit code."""
+    commands = {"demo": demo, "test": test}
+    if len(sys.argv) < 2 or sys.argv[1] not in commands:
+        sys.stderr.write("Usage: python3 tests/bootstrap.py demo|test [ARGUMENT…]\n")
+        return 2
+    try:
+        return commands[sys.argv[1]](sys.argv[2:])
+    except StepFailed as failure:
+        sys.stderr.write(f"\n{failure}\n")
+    except PermissionError as error:
+        sys.stderr.write(f"\nThis user may not write {error.filename}. Use a clone of your own.\n")
+    except KeyboardInterrupt:
+        sys.stderr.write("\nInterrupted.\n")
+    return 1
+
+
+def demo(arguments: list[str]) -> int:
+    """Install the servers and run the demo."""
+    step("Install the servers", [find_uv(), *SYNC, *SERVERS_ALONE])
+    return run([PYTHON, ROOT / "tests" / "demo.py", *arguments])
+
+
+def test(arguments: list[str]) -> int:
+    """Install everything and run all tests; the arguments go to pytest."""
+    uv = find_uv()
+    step("Install the servers and what tests them", [uv, *SYNC])
+    for install in (install_debian_packages, install_peers):
+        try:
+            install()
+        except StepFailed as failure:
+            say(f"{failure}\nThe tests that need this will say so.")
+    return run([PYTHON, "-m", "pytest", "-n", "2", "--dist", "worksteal", "--cov", *arguments], {"UV": uv})
+
+
+def find_uv() -> str:
+    """Return a uv that is new enough for this repository: the one on PATH, else one of our own."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    required: str = project["tool"]["uv"]["required-version"]
+    least = numbers(required)
+    ours = shutil.which("uv", path=TOOLS / "uv" / "bin")
+    for uv in filter(None, (shutil.which("uv"), ours)):
+        version = subprocess.run([uv, "--version"], capture_output=True, text=True, check=False).stdout
+        if numbers(version) >= least:
+            return uv
+    if importlib.util.find_spec("pip") is None:
+        raise StepFailed(f"{sys.executable} has no pip, which is needed once. On Debian: apt-get install python3-pip")
+    # --target is no installation into this Python, so pip does it where the system's packages are off limits.
+    pip = [sys.executable, "-m", "pip", "install", "--upgrade", "--target", TOOLS / "uv"]
+    step("Get uv, which installs the rest", [*pip, f"uv{required}"], {"PIP_USER": "0", "PIP_REQUIRE_VIRTUALENV": "0"})
+    return str(TOOLS / "uv" / "bin" / "uv")
+
+
+def numbers(version: str) -> list[int]:
+    """Return the numbers of the first version in a text: [0, 9, 17] for "uv 0.9.17 (…)"."""
+    found = re.search(r"\d+(\.\d+)+", version)
+    return [int(part) for part in found[0].split(".")] if found else []
+
+
+def install_debian_packages() -> None:
+    """As root on Debian or Ubuntu, install the packages that tests need and that are missing."""
+    if not (shutil.which("apt-get") and shutil.which("dpkg-query") and os.geteuid() == 0):
+        return
+    query = ["dpkg-query", "--show", "--showformat", "${Package} ${db:Status-Status}\n", *DEBIAN_PACKAGES]
+    known = subprocess.run(query, capture_output=True, text=True, check=False).stdout.splitlines()
+    missing = [package for package in DEBIAN_PACKAGES if f"{package} installed" not in known]
+    if not missing:
+        return
+    step("Update the list of Debian packages", ["apt-get", "update"])
+    install = ["apt-get", "install", "--yes", "--no-install-recommends", *missing]
+    step(f"Install the Debian packages {', '.join(missing)}", install, {"DEBIAN_FRONTEND": "noninteractive"})
+
+
+def install_peers() -> None:
+    """Install the npm packages that tests talk to or measure against, at the versions of the lock file."""
+    npm, lock, installed = shutil.which("npm"), PEERS / "package-lock.json", PEERS / "node_modules/.package-lock.json"
+    if npm is None or not lock.exists():
+        return
+    if not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime:
+        command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", PEERS]
+        step("Install the npm packages that tests use", command)
+
+
+def step(title: str, command: Sequence[str | Path], variables: dict[str, str] | None = None) -> None:
+    """Run a command quietly, telling what goes on; raise `StepFailed` with the end of its output."""
+    started, told = time.monotonic(), 0
+    with subprocess.Popen(
+        [str(word) for word in command],
+        cwd=ROOT,
+        env=environment() | (variables or {}),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        while True:
+            try:
+                output, _ = process.communicate(timeout=1)
+                break
+            except subprocess.TimeoutExpired:
+                told += 1
+                if sys.stdout.isatty():
+                    say(f"\r{title} … {told} s", end="")
+    say(f"\r{title}: {time.monotonic() - started:.1f} s" if told and sys.stdout.isatty() else title)
+    if process.returncode:
+        raise StepFailed(f"{title}: failed. {command[0]} said:\n{output[-2000:].strip()}")
+
+
+def run(command: Sequence[str | Path], variables: dict[str, str] | None = None) -> int:
+    """Run a command in this terminal and return its exit code."""
+    done = subprocess.run([str(word) for word in command], cwd=ROOT, env=environment() | (variables or {}), check=False)
+    return done.returncode
+
+
+def environment() -> dict[str, str]:
+    """Return this process's environment without what leads out of the repository."""
+    foreign = {"VIRTUAL_ENV", "PYTHONHOME", "PYTHONPATH"}
+    inherited = {name: value for name, value in os.environ.items() if name not in foreign}
+    inherited |= {"UV_PYTHON_DOWNLOADS": "never", "UV_PROJECT_ENVIRONMENT": str(ROOT / ".venv")}
+    if not os.access(Path("~").expanduser(), os.W_OK):  # caches would go there
+        inherited["HOME"] = str(TOOLS / "home")
+        (TOOLS / "home").mkdir(parents=True, exist_ok=True)
+    return inherited
+
+
+def say(text: str, end: str = "\n") -> None:
+    """Print progress at once, also into a pipe."""
+    sys.stdout.write(text + end)
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
