@@ -19,6 +19,8 @@ def subject(postgres: EmbeddedPostgres) -> Subject:
             Example("search_objects", paged=True),
             Example("search_objects", {"pattern": "*", "schema": "pg_catalog", "kinds": ["view"]}, paged=True),
         ],
+        resources=["postgres:///public/orders"],
+        prompts=[Example("explore_table", {"table": "orders"})],
         slow=[Example("query", {"sql": "select pg_sleep(600)"})],
         upstream_hint="DATABASE_URL",
     )

@@ -46,6 +46,7 @@ class Notes:
 
     texts: dict[str, str] = field(default_factory=lambda: {"first": "one\ntwo\n", "second": "\u202ehidden"})
     changed: dict[str, anyio.Event] = field(default_factory=dict[str, anyio.Event])
+    started: list[str] = field(default_factory=list[str])
     stopped: list[str] = field(default_factory=list[str])
     watched: list[str] = field(default_factory=list[str])
 
@@ -112,10 +113,9 @@ async def delete_note(call: Call[Notes], name: Name) -> Records:
     return Records(columns=["name", "length"], rows=[[name, len(text)]], untrusted=False)
 
 
-async def wait(
-    call: Call[Notes], seconds: Annotated[float, Field(description="How long.")] = 3_600.0
-) -> Records:
+async def wait(call: Call[Notes], seconds: Annotated[float, Field(description="How long.")] = 3_600.0) -> Records:
     """Wait, noting when it is stopped."""
+    call.state.started.append("wait")
     try:
         await anyio.sleep(seconds)
     finally:
@@ -130,6 +130,7 @@ async def work(call: Call[Notes]) -> Records:
 
 
 def _work_until_stopped(call: Call[Notes]) -> None:
+    call.state.started.append("work")
     try:
         while True:
             call.checkpoint()

@@ -1,0 +1,31 @@
+"""The promises that every server makes, for this one."""
+
+import pytest
+from mcp_server_filesystem.__main__ import program
+from mcp_server_shared.contract import Example, Subject, checks
+
+globals().update(checks())
+
+
+@pytest.fixture(scope="module")
+def subject(tmp_path_factory: pytest.TempPathFactory) -> Subject:
+    root = tmp_path_factory.mktemp("root")
+    for number in range(40):
+        (root / f"directory-{number}").mkdir()
+        (root / "directory-0" / f"file-{number}.txt").write_text("a line\n")
+    text = root / "long.txt"
+    text.write_bytes("".join(f"{n}\tzeilé \u202e{n}\r\n" for n in range(300)).encode())
+    directory = str(root)
+    return Subject(
+        program=program,
+        arguments=[directory],
+        examples=[
+            Example("list_directory", {"path": directory}, paged=True),
+            Example("list_directory", {"path": str(root / "directory-0"), "limit": 30}, paged=True),
+            Example("read_text_file", {"path": str(text)}, paged=True),
+            Example("read_text_file", {"path": str(text), "start_line": 100}, paged=True),
+            Example("list_allowed_directories", needs_upstream=False),
+        ],
+        resources=[text.as_uri()],
+        upstream_hint="mcp-server-filesystem DIRECTORY",
+    )
