@@ -13,8 +13,10 @@ from typing import Any, Generic, ParamSpec, TypeVar
 import anyio
 from anyio.to_thread import run_sync
 from mcp.server.context import ServerRequestContext
+from mcp.shared.exceptions import MCPError
 from mcp.types import ElicitRequest, ElicitRequestFormParams, ElicitResult, InputRequiredResult
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+from pydantic import ValidationError
 
 from mcp_server_shared.cursors import Cursors
 from mcp_server_shared.errors import ConfirmationRequired
@@ -182,6 +184,8 @@ class Call(Generic[StateT]):
         self.scope.deadline = math.inf  # a person thinks as long as they like
         try:
             return await self.request.session.elicit_form(form.message, form.requested_schema, self.request.request_id)
+        except (MCPError, ValidationError) as error:
+            raise ConfirmationRequired("A person has to confirm this, and the client failed to ask one.") from error
         finally:
             self.scope.deadline = anyio.current_time() + remaining
 

@@ -132,7 +132,7 @@ async def work(call: Call[Notes]) -> Records:
 def _work_until_stopped(call: Call[Notes]) -> None:
     call.state.started.append("work")
     try:
-        while True:
+        for _ in range(10_000):
             call.checkpoint()
             time.sleep(0.001)
     finally:
