@@ -306,3 +306,22 @@ async def test_an_answer_is_asked_for_again_when_the_words_have_changed_since() 
             allow_input_required=True,
         )
     assert (isinstance(second, InputRequiredResult), done) == (True, [])
+
+
+@in_both_eras
+async def test_a_tool_may_ask_two_questions(era: str) -> None:
+    done: list[str] = []
+
+    async def careful(call: Call[Notes]) -> Records:
+        """Ask twice."""
+        await call.confirm("x", "Delete the note?")
+        await call.confirm("x", "And its history?")
+        done.append("deleted")
+        return Records(columns=[], rows=[])
+
+    server = server_with()
+    server.add_tool(careful, title="x", annotations=READ_ONLY)
+    person = Person(AGREED)
+    async with connected(server, era, elicitation_callback=person) as client:
+        await client.call_tool("careful", {})
+    assert (done, len(person.asked)) == (["deleted"], 2)

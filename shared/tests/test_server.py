@@ -3,7 +3,7 @@
 import logging
 import threading
 from collections.abc import AsyncGenerator, Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import anyio
 import anyio.lowlevel
@@ -12,11 +12,13 @@ from mcp.shared.exceptions import MCPError
 from mcp.types import EmbeddedResource, PromptReference, ResourceTemplateReference, TextContent, TextResourceContents
 from mcp_server_shared.call import Call
 from mcp_server_shared.catalog import Grant
+from mcp_server_shared.errors import Conflict
 from mcp_server_shared.output import Document, Records
 from mcp_server_shared.registry import DESTROYS, READ_ONLY
 from mcp_server_shared.server import Server
 from notes.client import ERAS, connected, error_of, structure_of, text_of, until
 from notes.server import Notes, Settings, build_server
+from pydantic import Field
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("era", ERAS)]
 
@@ -469,3 +471,33 @@ async def test_what_cannot_be_completed_is_a_protocol_error_with_a_code(
         with pytest.raises(MCPError) as caught:
             await client.complete(reference, {"name": argument, "value": ""})
     assert error_of(caught.value.error.data)["code"] == code
+
+
+async def test_an_expected_failure_inside_a_task_group_keeps_its_text(era: str) -> None:
+    async def grouped(call: Call[Notes]) -> Records:
+        """Fail in a task group."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(fail)
+        return Records(columns=[], rows=[])
+
+    async def fail() -> None:
+        raise Conflict("The note has changed.")
+
+    server = build_server(Settings())
+    server.add_tool(grouped, title="x", annotations=READ_ONLY)
+    async with connected(server, era) as client:
+        result = await client.call_tool("grouped", {})
+    assert (error_of(result.meta)["code"], text_of(result)) == ("conflict", "The note has changed.")
+
+
+async def test_a_variable_of_a_resource_is_validated_as_an_argument_is(era: str) -> None:
+    async def limited(call: Call[Notes], name: Annotated[str, Field(max_length=3)]) -> Document:
+        """Return a short name."""
+        return Document(text=name)
+
+    server = build_server(Settings())
+    server.add_resource("limited:///{name}", limited, title="x")
+    async with connected(server, era) as client:
+        with pytest.raises(MCPError, match="'name' must have at most 3 characters") as caught:
+            await client.read_resource("limited:///four")
+    assert error_of(caught.value.error.data)["code"] == "invalid_argument"

@@ -19,6 +19,7 @@ from mcp.types import (
 from mcp_server_shared.call import Call
 from mcp_server_shared.output import Document
 from mcp_server_shared.server import Server
+from mcp_server_shared.subscriptions import MOST_WATCHED
 from notes.client import connected, error_of, until
 from notes.server import Notes, Settings, build_server
 
@@ -299,3 +300,20 @@ async def test_a_resource_can_be_watched_while_it_does_not_exist() -> None:
         await until(lambda: notes.watched)
         notes.write("new", "text")
         assert await anext(subscription) == ResourceUpdated(uri="note:///new")
+
+
+@pytest.mark.parametrize("era", ["legacy", MODERN])
+async def test_more_resources_than_the_limit_are_not_watched(era: str) -> None:
+    notes = Notes()
+    uris = [f"note:///{number}" for number in range(MOST_WATCHED)]
+    async with connected(server_with(notes), era) as client:
+        if era == MODERN:
+            async with client.listen(resource_subscriptions=uris):
+                with pytest.raises(MCPError) as caught:
+                    await attempt(client, era, FIRST)
+        else:
+            for uri in uris:
+                await subscribe(client, uri)
+            with pytest.raises(MCPError) as caught:
+                await attempt(client, era, FIRST)
+    assert error_of(caught.value.error.data)["code"] == "rate_limited"

@@ -1,10 +1,9 @@
 """One request as a tool, resource or prompt sees it: the server's state, the caller, time, threads, questions."""
 
 import asyncio
-import hashlib
 import math
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -13,11 +12,8 @@ from typing import Any, Generic, ParamSpec, TypeVar
 import anyio
 from anyio.to_thread import run_sync
 from mcp.server.context import ServerRequestContext
-from mcp.shared.exceptions import MCPError
-from mcp.types import ElicitRequest, ElicitRequestFormParams, ElicitResult, InputRequiredResult
-from mcp_types.version import MODERN_PROTOCOL_VERSIONS
-from pydantic import ValidationError
 
+from mcp_server_shared.confirmation import ask, can_ask
 from mcp_server_shared.cursors import Cursors
 from mcp_server_shared.errors import ConfirmationRequired
 from mcp_server_shared.settings import ServerSettings
@@ -26,17 +22,8 @@ StateT = TypeVar("StateT")
 ResultT = TypeVar("ResultT")
 P = ParamSpec("P")
 
-_QUESTION = "confirm"
 
 _stopped: ContextVar[threading.Event | None] = ContextVar("stopped", default=None)  # of the thread that looks
-
-
-class InputNeeded(Exception):
-    """Ends a round of a 2026-07-28 call: the client has to ask its user and call again."""
-
-    def __init__(self, result: InputRequiredResult) -> None:
-        super().__init__("input needed")
-        self.result = result
 
 
 class CallStopped(Exception):
@@ -149,61 +136,19 @@ class Call(Generic[StateT]):
                 "The operator's configuration refuses this.",
                 hint=f"Only the operator can change that, by --confirm {kind}=ask or --confirm {kind}=never.",
             )
-        if not self._can_ask():
+        if not can_ask(self.request):
             raise ConfirmationRequired(
                 "A person has to confirm this, and this client cannot ask one.",
                 hint=f"The operator can decide beforehand by --confirm {kind}=never.",
             )
-        answer = await self._ask(question)
-        if answer.action != "accept" or (answer.content or {}).get(_QUESTION) is not True:
-            raise ConfirmationRequired("The user did not agree; nothing was done.", hint="Do not try it again unasked.")
-
-    def _can_ask(self) -> bool:
-        capabilities = self.request.session.client_capabilities
-        elicitation = capabilities and capabilities.elicitation
-        # Neither mode declared stands for forms.
-        return elicitation is not None and (elicitation.form is not None or elicitation.url is None)
-
-    async def _ask(self, question: str) -> ElicitResult:
-        form = ElicitRequestFormParams(
-            message=question,
-            requested_schema={
-                "type": "object",
-                "properties": {_QUESTION: {"type": "boolean", "title": "Go ahead"}},
-                "required": [_QUESTION],
-            },
-        )
-        if self.request.protocol_version in MODERN_PROTOCOL_VERSIONS:
-            return self._answer_of_an_earlier_round(form)
-        if not self.request.session.can_send_request:
-            raise ConfirmationRequired(
-                "A person has to confirm this, and this connection carries no questions.",
-                hint="Connect over stdio or a stateful session, or ask the operator for --confirm.",
-            )
         remaining = self.remaining_s()
         self.scope.deadline = math.inf  # a person thinks as long as they like
         try:
-            return await self.request.session.elicit_form(form.message, form.requested_schema, self.request.request_id)
-        except (MCPError, ValidationError) as error:
-            raise ConfirmationRequired("A person has to confirm this, and the client failed to ask one.") from error
+            agreed = await ask(self.request, question)
         finally:
             self.scope.deadline = anyio.current_time() + remaining
-
-    def _answer_of_an_earlier_round(self, form: ElicitRequestFormParams) -> ElicitResult:
-        """Return the client's answer to exactly this question, or end the round by asking it.
-
-        The state is sealed by the SDK's request-state boundary and bound to the method, target and arguments;
-        the digest binds the answer to the words the person read.
-        """
-        asked = hashlib.sha256(form.message.encode()).hexdigest()
-        params: Mapping[str, Any] = self.request.params or {}
-        answers: Mapping[str, Any] = params.get("inputResponses") or {}
-        answer = answers.get(_QUESTION)
-        if params.get("requestState") == asked and answer is not None:
-            return ElicitResult.model_validate(answer, by_name=False)
-        raise InputNeeded(
-            InputRequiredResult(input_requests={_QUESTION: ElicitRequest(params=form)}, request_state=asked)
-        )
+        if not agreed:
+            raise ConfirmationRequired("The user did not agree; nothing was done.", hint="Do not try it again unasked.")
 
 
 def _sizes_a_page(argument: str) -> bool:

@@ -41,6 +41,7 @@ class ResourceEntry:
     listed: ResourceTemplate
     template: UriTemplate
     fn: ResourceFunction
+    arguments: Arguments
     complete: Mapping[str, Completer]
     watch: Watcher | None
     grant: Grant | None
@@ -92,7 +93,7 @@ class Registry:
     ) -> None:
         """Register a resource template; the function takes the call and the template's variables."""
         listed = ResourceTemplate(uri_template=uri_template, name=fn.__name__, title=title, description=_prose(fn))
-        entry = ResourceEntry(listed, UriTemplate.parse(uri_template), fn, complete, watch, grant)
+        entry = ResourceEntry(listed, UriTemplate.parse(uri_template), fn, Arguments(fn), complete, watch, grant)
         _put(self.resources, uri_template, entry)
 
     def add_prompt(self, fn: PromptFunction, title: str, complete: Mapping[str, Completer]) -> None:

@@ -9,7 +9,7 @@ import secrets
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from importlib.metadata import version
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 import anyio
 from mcp.server.caching import CacheableMethod, CacheHint
@@ -47,8 +47,9 @@ from mcp.types import (
 )
 
 from mcp_server_shared.audit import Audit, caller
-from mcp_server_shared.call import Call, InputNeeded
+from mcp_server_shared.call import Call
 from mcp_server_shared.catalog import About, Finding, Grant
+from mcp_server_shared.confirmation import InputNeeded
 from mcp_server_shared.cursors import Cursors
 from mcp_server_shared.errors import (
     DeadlineExceeded,
@@ -57,6 +58,7 @@ from mcp_server_shared.errors import (
     InvalidArgument,
     NotFound,
     PermissionDenied,
+    RateLimited,
     Unsupported,
     did_you_mean,
 )
@@ -71,7 +73,7 @@ from mcp_server_shared.registry import (
     Watcher,
 )
 from mcp_server_shared.settings import ServerSettings
-from mcp_server_shared.subscriptions import Subscriptions
+from mcp_server_shared.subscriptions import MOST_WATCHED, Subscriptions
 from mcp_server_shared.untrusted import SENTENCE
 
 logger = logging.getLogger(__name__)
@@ -309,6 +311,10 @@ class Server(ProtocolServer[StateT], Generic[StateT]):
                     )
             except ExpectedError as error:
                 raise _protocol_error(error, uri=uri) from error
+        if not self._subscriptions.has_room_for(uris):
+            raise _protocol_error(
+                RateLimited(f"At most {MOST_WATCHED} resources are watched at a time.", hint="Unsubscribe from some.")
+            )
 
     async def _watch(self, uri: str) -> AsyncGenerator[None]:
         entry, variables = self._resource(uri)
@@ -345,6 +351,8 @@ class Server(ProtocolServer[StateT], Generic[StateT]):
             except (ExpectedError, InputNeeded, MCPError):
                 raise
             except Exception as error:
+                if (expected := _expected_in(error)) is not None:
+                    raise expected from error
                 reference = secrets.token_hex(4)
                 logger.exception("%s failed unexpectedly, reference %s", target, reference)
                 raise InternalError(reference) from error
@@ -377,17 +385,26 @@ class Server(ProtocolServer[StateT], Generic[StateT]):
             raise NotFound(f"There is no {kind} '{name[:100]}'.", hint=did_you_mean(name[:100], entries).capitalize())
         return entries[name]
 
-    def _resource(self, uri: str) -> tuple[ResourceEntry, dict[str, str]]:
+    def _resource(self, uri: str) -> tuple[ResourceEntry, dict[str, Any]]:
         found = self.registry.find_resource(uri)
         if found is None:
             raise NotFound(f"No resource has the address {uri[:200]!r}.", hint=_known_names(self.registry.resources))
-        self._require(found[0].grant)
-        return found
+        entry, variables = found
+        self._require(entry.grant)
+        return entry, entry.arguments.validate(variables)
 
     @asynccontextmanager
     async def _running(self) -> AsyncGenerator[StateT]:
         async with self._opened() as self._state, self._subscriptions.running():
             yield self._state
+
+
+def _expected_in(error: BaseException) -> ExpectedError | None:
+    """Return the expected failure that a task group wrapped, if there is one."""
+    if isinstance(error, BaseExceptionGroup):
+        group = cast("BaseExceptionGroup[BaseException]", error)
+        return next(filter(None, map(_expected_in, group.exceptions)), None)
+    return error if isinstance(error, ExpectedError) else None
 
 
 def _known_names(names: Any) -> str:

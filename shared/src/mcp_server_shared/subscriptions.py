@@ -14,6 +14,8 @@ from mcp.shared.exceptions import MCPError
 
 logger = logging.getLogger(__name__)
 
+MOST_WATCHED = 256
+
 Watch = Callable[[str], AsyncGenerator[None]]
 
 
@@ -49,6 +51,10 @@ class Subscriptions:
         self._tasks = None
         self._watched.clear()
         self._sessions.clear()
+
+    def has_room_for(self, uris: Iterable[str]) -> bool:
+        """Whether these may be watched as well; each URI has a watcher, and callers choose how many there are."""
+        return len(self._watched.keys() | set(uris)) <= MOST_WATCHED
 
     async def publish(self, uri: str) -> None:
         """Tell every subscriber of both eras that the resource at `uri` has changed."""
