@@ -83,7 +83,7 @@ async def test_a_line_can_be_written_as_json(era: str, lines: Lines) -> None:
     [
         ("absent", {}, "not_found"),
         ("read_note", {}, "invalid_argument"),
-        ("crash", {}, "internal"),
+        ("crash", {"secret": "details"}, "internal"),
         ("delete_note", {"name": "first"}, "confirmation_required"),
     ],
 )

@@ -35,6 +35,7 @@ from mcp_server_shared.contract.promises import (
 from mcp_server_shared.cursors import Cursors
 from mcp_server_shared.errors import InvalidArgument, NotFound, PermissionDenied
 from mcp_server_shared.output import Records
+from mcp_server_shared.registry import READ_ONLY
 from mcp_server_shared.server import Server
 from mcp_server_shared.start import Program
 from notes.__main__ import program
@@ -55,6 +56,7 @@ GOOD = Subject(
         Example("list_notes", {"order": "length"}, paged=True, needs_upstream=False),
         Example("read_note", {"name": "note-60"}, paged=True),
         Example("chatter", needs_upstream=False),
+        Example("crash", needs_upstream=False),
     ],
     resources=["note:///note-90"],
     prompts=[Example("review_note", {"name": "first"})],
@@ -214,6 +216,21 @@ async def outlast(call: Any, **_: Any) -> Records:
     with anyio.CancelScope(shield=True):
         await anyio.sleep(0.6)
     return Records(columns=[], rows=[])
+
+
+async def work_on(call: Any, **_: Any) -> Records:
+    await call.in_thread(time.sleep, 5)
+    return Records(columns=[], rows=[])
+
+
+async def untried(call: Any) -> Records:
+    """Do nothing."""
+    return Records(columns=[], rows=[])
+
+
+async def untried_prompt(call: Any) -> list[Any]:
+    """Say nothing."""
+    return []
 
 
 async def report(call: Any, **_: Any) -> Records:
@@ -469,7 +486,18 @@ BROKEN: dict[str, Broken] = {
     "speaks after it was cancelled": Broken(
         [deadlines.test_a_cancelled_call_is_never_answered], change=tool("wait", report), era=HANDSHAKE
     ),
+    "works on past its deadline": Broken(
+        [deadlines.test_a_call_past_its_deadline_leaves_no_work_behind], change=tool("work", work_on)
+    ),
     # prose
+    "has a tool that is not tried": Broken(
+        [prose.test_every_tool_that_reads_has_an_example],
+        change=lambda server: server.add_tool(untried, title="x", annotations=READ_ONLY),
+    ),
+    "has a prompt that is not tried": Broken(
+        [prose.test_every_prompt_and_kind_of_resource_has_an_example],
+        change=lambda server: server.add_prompt(untried_prompt, title="x"),
+    ),
     "says too much": Broken(
         [prose.test_what_a_model_reads_stays_within_its_budget],
         edit=tools(lambda tool: tool.update(description="words " * 500)),

@@ -36,7 +36,8 @@ class About:
         purpose: what it is for, in one line.
         reading_needs: the least privilege of the credential for everything that is not granted separately.
         grants: the permissions beyond reading.
-        state: what the server remembers between calls (DESIGN, "State").
+        state: what the server remembers between calls: nothing, something for each caller for a while, or
+            live things of this process behind handles (an open cursor, a browser page).
         never: what it does not do, whatever it is asked.
         links: further reading, by label.
         example: arguments that make a sensible first run.

@@ -65,7 +65,7 @@ Name = Annotated[str, Field(description="The note's name.", min_length=1, max_le
 
 async def read_note(call: Call[Notes], name: Name, cursor: str | None = None) -> Document:
     """Read one note."""
-    text = call.state.read(name)
+    text = await call.in_thread(call.state.read, name)
 
     async def piece(start: int, most: int) -> Document:
         end = min(len(text), start + most)
@@ -140,8 +140,10 @@ def _work_until_stopped(call: Call[Notes]) -> None:
 
 
 async def crash(call: Call[Notes], secret: Annotated[str, Field(description="What not to tell.")] = "") -> Records:
-    """Fail in a way nobody expected."""
-    raise RuntimeError(f"unexpected {secret}")
+    """Fail over a secret, in a way nobody expected."""
+    if secret:
+        raise RuntimeError(f"unexpected {secret}")
+    return Records(columns=[], rows=[])
 
 
 async def chatter(call: Call[Notes]) -> Records:

@@ -18,14 +18,22 @@ _ARGUMENT = re.compile(r"([a-z_][a-z0-9_]*)=(.*)", re.DOTALL)
 
 
 def call_tool(program: Program[Any], arguments: list[str]) -> int:
-    """Run a tool; words of the form name=value are its arguments, all others are settings."""
+    """Run a tool; words of the form name=value are its arguments, but for a flag's value; all others are settings."""
     if not arguments or arguments[0].startswith("-"):
         raise SettingsProblem("call needs a tool: call TOOL name=value…; see 'tools'")
     name, *words = arguments
-    given = [match for word in words if (match := _ARGUMENT.fullmatch(word))]
-    settings = [word for word in words if not _ARGUMENT.fullmatch(word)]
+    with_value = {s.flag for s in program.settings_type.settings() if s.flag and not (s.switch or s.value_optional)}
+    given: dict[str, str] = {}
+    settings: list[str] = []
+    for before, word in zip(["", *words], words, strict=False):
+        argument = _ARGUMENT.fullmatch(word)
+        if argument and before not in with_value:
+            given[argument[1]] = argument[2]
+        else:
+            settings.append(word)
     server = program.build_server(program.settings_type.load(settings))
-    result = anyio.run(_call, server, name, {match[1]: _value(server, name, match[1], match[2]) for match in given})
+    values = {argument: _value(server, name, argument, text) for argument, text in given.items()}
+    result = anyio.run(_call, server, name, values)
     text = "\n".join(part.text for part in result.content if isinstance(part, TextContent))
     if result.is_error:
         sys.stderr.write(text + "\n")

@@ -36,8 +36,9 @@ async def _findings(server: Server[Any]) -> list[Finding]:
         for entry in server.registry.tools.values()
         if entry.grant is not None and not server.is_granted(entry.grant)
     ]
-    try:
-        async with server.lifespan(server) as state:
-            return [listed, *withheld, *await server.findings(state)]
-    except ExpectedError as error:
-        return [listed, *withheld, Finding("problem", error.message, error.hint)]
+    async with server.lifespan(server) as state:
+        try:
+            found = await server.findings(state)
+        except ExpectedError as error:  # not further out, where the lifespan's task group has wrapped it
+            found = [Finding("problem", error.message, error.hint)]
+    return [listed, *withheld, *found]

@@ -44,8 +44,11 @@ def _usage(package: str, operand: str) -> str:
 
 
 def _client_entry(program: Program[Any]) -> str:
-    arguments = ", ".join(f'"{word}"' for word in (program.about.package, *program.about.example))
-    return f'"mcpServers": {{"{program.about.name}": {{"command": "uvx", "args": [{arguments}]}}}}'
+    about = program.about
+    # Not published yet: the bare name could be somebody else's package.
+    source = f"/path/to/mcp-servers/servers/{about.name}"
+    arguments = ", ".join(f'"{word}"' for word in ("--from", source, about.package, *about.example))
+    return f'"mcpServers": {{"{about.name}": {{"command": "uvx", "args": [{arguments}]}}}}'
 
 
 def _setting(setting: Setting) -> str:

@@ -1,4 +1,4 @@
-"""The checks, one file a promise; numbers in the first lines of the files are those of DESIGN.md, section 2."""
+"""The checks, one file for each of the promises that the README of the project lists."""
 
 from collections.abc import Callable
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""Promise 3: everything is validated, and what the lists advertise is exactly what is enforced.
+"""Everything is validated, and what the lists advertise is exactly what is enforced.
 
 Servers have no upstream here: arguments are judged before anything is asked of it.
 """

@@ -1,4 +1,4 @@
-"""Promise 6: every request leaves one line, enough to reconstruct what happened, without its secrets."""
+"""Every request leaves one line, enough to reconstruct what happened, without its secrets."""
 
 import hashlib
 import json

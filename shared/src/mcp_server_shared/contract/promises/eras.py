@@ -1,4 +1,4 @@
-"""Promise 11: both eras of the protocol are spoken, and say the same."""
+"""Both eras of the protocol are spoken, and say the same."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Promise 4: errors are content that a model can act on."""
+"""Errors are content that a model can act on."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Promise 1: read-only until told otherwise, and lists that depend on the configuration alone."""
+"""Read-only until told otherwise, and lists that depend on the configuration alone."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Promise 5: output is bounded, and whole in either form."""
+"""Output is bounded, and whole in either form."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Promises 12 and 13: what a model reads is complete and small, and names can be merged with those of other servers."""
+"""What a model reads is complete and small, and names can be merged with those of other servers."""
 
 import re
 from collections.abc import Iterator
@@ -54,6 +54,22 @@ def test_prompts_and_resources_have_titles_and_descriptions(host: Host, subject:
         assert listed.get("title"), f"no title: {listed}"
         assert listed.get("description"), f"no description: {listed}"
     assert [argument["name"] for argument in arguments if not argument.get("description")] == []
+
+
+def test_every_tool_that_reads_has_an_example(host: Host, subject: Subject) -> None:
+    examples = {example.name for example in (*subject.examples, *subject.slow)}
+    silent = set(host.connect(MODERN, ready=False).tools()) - examples
+    assert silent == set(), "the subject names no call of these, so nothing is proven of them"
+
+
+def test_every_prompt_and_kind_of_resource_has_an_example(host: Host, subject: Subject) -> None:
+    server = host.connect(MODERN, ready=False)
+    prompts = {prompt["name"] for prompt in server.result("prompts/list")["prompts"]}
+    assert prompts - {example.name for example in subject.prompts} == set(), (
+        "name a use of these prompts in the subject"
+    )
+    templates = server.result("resources/templates/list")["resourceTemplates"]
+    assert len(subject.resources) >= len(templates), "name a resource of each template in the subject"
 
 
 def test_names_are_short_and_in_snake_case(host: Host, subject: Subject) -> None:

@@ -1,4 +1,4 @@
-"""Promise 2: a server starts with nothing, and fast."""
+"""A server starts with nothing, and fast."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Promise 7: text by third parties is marked, and exact values stay exact."""
+"""Text by third parties is marked, and exact values stay exact."""
 
 from mcp_server_shared.contract.connection import Era, Message
 from mcp_server_shared.contract.forms import read_text, reading
