@@ -12,9 +12,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from mcp_server_shared.catalog import Finding
 from mcp_server_shared.commands.dispatch import run_command
+from mcp_server_shared.errors import Unavailable
+from mcp_server_shared.server import Server
 from mcp_server_shared.start import Program
 from notes.server import ABOUT, Settings, build_server
+from notes.server import Notes as StoredNotes
 
 TIMEOUT_S = 20
 SECRET = "hunter2-do-not-print"  # noqa: S105
@@ -271,3 +275,21 @@ def test_no_color_turns_colours_off() -> None:
 
 def test_what_is_no_terminal_shows_no_colours() -> None:
     assert "\x1b[" not in process_of_notes("--help").stdout
+
+
+def test_check_reports_an_expected_failure_as_a_problem(notes: Notes, capfd: pytest.CaptureFixture[str]) -> None:
+    async def unreachable(state: object) -> list[Finding]:
+        raise Unavailable("Nothing answers.", hint="Is it running?")
+
+    def build(settings: Settings) -> Server[StoredNotes]:
+        server = build_server(settings)
+        server.findings = unreachable
+        return server
+
+    code = run_command(Program(ABOUT, Settings, build), ["check"])
+    assert (code, "✗ Nothing answers.\n  Is it running?" in capfd.readouterr().out) == (1, True)
+
+
+def test_a_flag_of_call_may_have_a_value_that_looks_like_an_argument(notes: Notes) -> None:
+    done = notes("call", "delete_note", "name=first", "--allow-write", "--confirm", "delete=never")
+    assert (done.code, done.stderr) == (0, "")

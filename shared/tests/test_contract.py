@@ -726,4 +726,7 @@ def test_every_check_is_proven_to_notice_something() -> None:
     proven = [check for broken in BROKEN.values() for check in broken.noticed_by]
     proven += [check for _, noticed_by in SCRIPTS.values() for check in noticed_by]
     names = {getattr(check, "func", check).__name__ for check in proven}
-    assert checks().keys() - names == {"test_serving_imports_nothing_but_the_protocol_and_the_server_itself"}
+    assert checks().keys() - names == {
+        "test_serving_imports_nothing_but_the_protocol_and_the_server_itself",
+        "test_check_without_upstream_says_what_is_wrong_and_shows_no_traceback",
+    }

@@ -43,6 +43,21 @@ def test_the_first_call_says_how_to_supply_what_is_missing(host: Host, era: Era,
             assert subject.upstream_hint in missing.text, f"{example.name} does not say how: {missing}"
 
 
+def test_check_without_upstream_says_what_is_wrong_and_shows_no_traceback(subject: Subject) -> None:
+    done = subprocess.run(
+        [*subject.command_line, "check"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+        text=True,
+        timeout=TIMEOUT_S,
+        env={"PATH": os.defpath, **subject.environment},
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    assert done.returncode in {0, 1}, done.stderr
+    assert done.stdout, "check says nothing"
+
+
 def test_with_its_upstream_every_example_succeeds(host: Host, era: Era, subject: Subject) -> None:
     server = host.start(era)
     for example in subject.examples:
