@@ -70,23 +70,29 @@ class Arguments:
 
 
 def compact_schema(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return pydantic's schema without what a model pays for and does not need: titles, null arms, null defaults."""
-    compacted = _compacted(schema)
+    """Return pydantic's schema without what a model pays for and does not need.
+
+    That is titles, null arms, null defaults, and definitions apart from where they are used. A type that contains
+    itself has no such schema and raises RecursionError.
+    """
+    compacted = _compacted(schema, schema.get("$defs", {}))
     compacted.pop("description", None)  # the tool has its own
     return {"type": "object", "properties": {}} | compacted | {"additionalProperties": False}
 
 
-def _compacted(node: Any) -> Any:
+def _compacted(node: Any, definitions: dict[str, Any]) -> Any:
     if isinstance(node, list):
-        return [_compacted(item) for item in cast(list[Any], node)]
+        return [_compacted(item, definitions) for item in cast(list[Any], node)]
     if not isinstance(node, dict):
         return node
     slim: dict[str, Any] = {}
     for key, value in cast(dict[str, Any], node).items():
-        if key == "properties":  # these keys are names of arguments, and one may be called "title"
-            slim[key] = {name: _compacted(prop) for name, prop in value.items()}
-        elif key != "title" and not (key == "default" and value is None):
-            slim[key] = _compacted(value)
+        if key == "$ref":
+            slim |= _compacted(definitions[value.rpartition("/")[2]], definitions)
+        elif key == "properties":  # these keys are names of arguments, and one may be called "title"
+            slim[key] = {name: _compacted(prop, definitions) for name, prop in value.items()}
+        elif key not in {"title", "$defs"} and not (key == "default" and value is None):
+            slim[key] = _compacted(value, definitions)
     arms = [arm for arm in slim.get("anyOf", ()) if arm != {"type": "null"}]
     if len(arms) == 1:
         del slim["anyOf"]
