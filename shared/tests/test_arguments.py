@@ -269,7 +269,7 @@ def test_an_argument_named_title_stays() -> None:
 
 
 def test_a_type_stands_where_it_is_used() -> None:
-    assert "$" not in json.dumps(ARGUMENTS.schema)
+    assert '"$' not in json.dumps(ARGUMENTS.schema)
 
 
 names = st.text(string.ascii_lowercase, min_size=1, max_size=5) | st.sampled_from(["title", "default", "properties"])

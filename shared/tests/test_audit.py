@@ -251,3 +251,10 @@ async def test_without_the_level_there_is_no_line(era: str, lines: Lines, caplog
     async with connect(era) as client:
         await client.call_tool("list_notes")
     assert lines() == []
+
+
+@pytest.mark.parametrize("parent", ["00-ghp_0123456789abcdef0123456789ab-b7ad6b7169203331-01", "00-x-y-z", "", 7])
+async def test_what_is_no_trace_parent_is_not_logged(era: str, lines: Lines, parent: Any) -> None:
+    async with connect(era) as client:
+        await client.call_tool("list_notes", meta={"traceparent": parent})
+    assert "trace_id" not in lines()[0]

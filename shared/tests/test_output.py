@@ -91,7 +91,7 @@ def read_text_form(text: str) -> dict[str, Any]:
     """Read the text form of records into the shape of the structured one."""
     columns, *rows = body_of(text).split("\n")
     body = {"columns": json.loads(columns), "rows": [json.loads(row) for row in rows]}
-    return {**json.loads(text.partition("\n")[0]), "untrusted": body}
+    return {**json.loads(read_notation(text.partition("\n")[0])), "untrusted": body}
 
 
 # Records

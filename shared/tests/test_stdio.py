@@ -156,6 +156,9 @@ async def test_the_last_line_needs_no_line_end() -> None:
         (b'{"jsonrpc":"2.0","id":7,"method":"\\ud800"}\n', -32700, 7),
         (b"[" * 900 + b"\n", -32700, None),
         (b"[]\n", -32600, None),
+        (b'{"jsonrpc":"2.0","id":1.5,"method":"ping"}\n', -32600, None),
+        (b'{"jsonrpc":"2.0","id":null,"method":"ping"}\n', -32600, None),
+        (b'{"jsonrpc":"2.0","id":[1],"method":"ping"}\n', -32600, None),
         (b'{"jsonrpc":"2.0","id":"seven","method":"ping","params":[]}\n', -32600, "seven"),
         (b'{"method":"ping","params":[],"jsonrpc":"2.0","id":7}\n', -32600, 7),
         (b'{"jsonrpc":"2.0","id":7,"result":7}\n', -32600, None),
@@ -427,7 +430,7 @@ def test_a_client_that_is_gone_ends_the_process_quietly() -> None:
         assert server.stderr.read() == b""
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 @pytest.mark.parametrize("tool", ["endless", "stuck"])
 def test_a_signal_ends_the_process_quietly_with_code_0(number: signal.Signals, tool: str) -> None:
     with process() as server:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+import re
 import time
 from collections.abc import Mapping
 from itertools import islice
@@ -25,6 +26,7 @@ _MOST_ARGUMENT_BYTES = 2_048
 _MOST_NAME_CHARACTERS = 100
 _PREVIEW_CHARACTERS = 200
 _LONGEST_UNSEEN = 128  # characters of a secret that may be needed to see that it is one
+_TRACEPARENT = re.compile("[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 class Audit:
@@ -84,14 +86,16 @@ class Audit:
 
 def _request(ctx: ServerRequestContext[Any, Any]) -> dict[str, Any]:
     params = ctx.params or {}
-    line: dict[str, Any] = {"method": ctx.method, "request_id": ctx.request_id, "protocol": ctx.protocol_version}
+    request_id = _head(ctx.request_id, _MOST_NAME_CHARACTERS) if isinstance(ctx.request_id, str) else ctx.request_id
+    method = _head(ctx.method, _MOST_NAME_CHARACTERS)
+    line: dict[str, Any] = {"method": method, "request_id": request_id, "protocol": ctx.protocol_version}
     for key in ("name", "uri"):
         if key in params:
             line["target"] = _head(str(params[key]), _MOST_ARGUMENT_BYTES)
     if arguments := params.get("arguments"):
         line["arguments"] = _arguments(arguments)
     if client := ctx.session.client_params:
-        line["client"] = f"{client.client_info.name} {client.client_info.version}"[:200]
+        line["client"] = _head(f"{client.client_info.name} {client.client_info.version}", _MOST_NAME_CHARACTERS)
     line["caller"] = caller()
     if trace := _trace_id(params.get("_meta")):
         line["trace_id"] = trace
@@ -150,5 +154,5 @@ def _text(wire: Mapping[str, Any]) -> str:
 def _trace_id(meta: Any) -> str | None:
     """Return the trace id of a W3C `traceparent` in the request's `_meta`."""
     parent = _item(meta, "traceparent")
-    parts = parent.split("-") if isinstance(parent, str) else []
-    return parts[1] if len(parts) == 4 and len(parts[1]) == 32 else None  # noqa: PLR2004
+    found = _TRACEPARENT.fullmatch(parent) if isinstance(parent, str) else None
+    return found and found[1]

@@ -10,6 +10,7 @@ from difflib import get_close_matches
 from typing import Any, ClassVar, Literal
 
 from mcp_server_shared.redaction import redact_text
+from mcp_server_shared.untrusted import mark, new_nonce, read_notation, show_invisible
 
 ErrorCode = Literal[
     "invalid_argument",
@@ -36,6 +37,7 @@ class ExpectedError(Exception):
     Attributes:
         message: what failed and why, in one sentence; never a secret, never a raw upstream text.
         hint: what to do next; empty when there is nothing to add.
+        untrusted: what somebody else says of it, as an upstream's own message; shown between delimiters.
         retryable: whether the same call may succeed later, unchanged.
         retry_after_s: seconds to wait before that, where known.
     """
@@ -43,21 +45,22 @@ class ExpectedError(Exception):
     code: ClassVar[ErrorCode] = "internal"
     retryable: ClassVar[bool] = False
 
-    def __init__(self, message: str, *, hint: str = "", retry_after_s: float | None = None) -> None:
+    def __init__(
+        self, message: str, *, hint: str = "", untrusted: str = "", retry_after_s: float | None = None
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.untrusted = untrusted
         self.retry_after_s = retry_after_s
 
     def text(self) -> str:
-        """Return what a model reads: message and hint, secrets redacted, at most `MAX_ERROR_CHARACTERS` characters."""
-        # A message may quote what the caller or an upstream sent. Redacted before it is cut, or half a secret is left.
-        hint = redact_text(self.hint)[: MAX_ERROR_CHARACTERS // 2]
-        message = redact_text(self.message)
-        room = MAX_ERROR_CHARACTERS - len(hint) - 1
-        if len(message) > room:
-            message = message[: room - 1] + "…"
-        return f"{message} {hint}".strip()
+        """Return what a model reads: at most `MAX_ERROR_CHARACTERS` characters, secrets redacted, nothing invisible."""
+        hint = _shortened(self.hint, MAX_ERROR_CHARACTERS // 3)
+        quoted = _shortened(self.untrusted, MAX_ERROR_CHARACTERS // 3)
+        marked = f"\n{mark(read_notation(quoted), new_nonce())}\n" if quoted else " "
+        message = _shortened(self.message, MAX_ERROR_CHARACTERS - len(hint) - len(marked))
+        return f"{message}{marked}{hint}".strip()
 
     def meta(self) -> dict[str, Any]:
         """Return the machine-readable twin that rides in `_meta` of a result or in `data` of a protocol error."""
@@ -65,6 +68,12 @@ class ExpectedError(Exception):
         if self.retry_after_s is not None:
             twin["retry_after_s"] = round(self.retry_after_s, 3)
         return {ERROR_META_KEY: twin}
+
+
+def _shortened(text: str, most: int) -> str:
+    # Redacted before it is cut, or half a secret would be left; a name in it may hold invisible characters.
+    shown = show_invisible(redact_text(text))
+    return shown if len(shown) <= most else shown[: most - 1] + "…"
 
 
 class InvalidArgument(ExpectedError):

@@ -102,6 +102,7 @@ def configure(level: str, file: Path | None) -> None:
     """
     handler: logging.Handler = StderrLines() if file is None else _rotated(file)
     handler.setFormatter(JsonLines())
+    logging.raiseExceptions = False  # a log that cannot be written is no reason to print about it
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())

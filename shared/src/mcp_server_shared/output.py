@@ -157,7 +157,7 @@ class Rendering:
         body = {"columns": list(output.columns), "rows": [list(row) for row in output.rows[:kept]]}
         structured = facts | ({"untrusted": body} if output.untrusted else body)
         lines = "\n".join(compact(part) for part in (body["columns"], *body["rows"]))
-        text = f"{compact(facts)}\n{mark(lines, new_nonce()) if output.untrusted else lines}"
+        text = f"{show_invisible(compact(facts))}\n{mark(lines, new_nonce()) if output.untrusted else lines}"
         return self._result(text, structured if self.structured else None, untrusted=output.untrusted)
 
     async def _document_text(self, document: Document) -> str:
@@ -168,7 +168,7 @@ class Rendering:
             facts, kept = self._fit(document)
         if kept < len(document.text):
             facts = carriable(dict(document.facts)) | {"truncated": True}  # its cursor would skip the rest of the text
-        return f"{compact(facts)}\n{mark(document.text[:kept], new_nonce())}"
+        return f"{show_invisible(compact(facts))}\n{mark(document.text[:kept], new_nonce())}"
 
     async def resource_contents(self, uri: str, output: Document | Blob) -> TextResourceContents | BlobResourceContents:
         """Render what a resource returned; text has its marks and so is plain, whatever it was before."""
@@ -212,8 +212,7 @@ class Rendering:
         return base64.b64encode(data).decode()
 
     def _labels(self, *, untrusted: bool) -> dict[str, Any]:
-        integrity = "untrusted" if untrusted else "trusted"
-        return {LABELS_META_KEY: {"integrity": integrity, "confidentiality": self.confidentiality}}
+        return labels(untrusted=untrusted, confidentiality=self.confidentiality)
 
     def _records_facts(self, records: Records, kept: int) -> dict[str, Any]:
         facts: dict[str, Any] = {"count": kept, **carriable(dict(records.facts))}
@@ -225,7 +224,7 @@ class Rendering:
         return {"truncated": True} | ({"cursor": self.mint(resume(kept))} if resume else {})
 
     def _rows_that_fit(self, records: Records) -> int:
-        room = self.budget - 2 * _DELIMITERS - len(compact(carriable(dict(records.facts)))) - _length(records.columns)
+        room = self.budget - 2 * _DELIMITERS - _length(dict(records.facts)) - _length(records.columns)
         lengths: list[int] = []  # of the first row, of the first two rows…
         for row in records.rows:
             lengths.append((lengths[-1] if lengths else 0) + _length(row) + 1)
@@ -249,14 +248,14 @@ class Rendering:
         facts: dict[str, Any] = carriable(dict(document.facts))
         if document.next is not None:
             facts |= {"truncated": True, "cursor": self.mint(document.next)}
-        return facts, _characters_within(document.text, self.budget - len(compact(facts)) - _DELIMITERS)
+        return facts, _characters_within(document.text, self.budget - len(show_invisible(compact(facts))) - _DELIMITERS)
 
 
-def _length(row: Sequence[Any]) -> int:
-    """Return how many characters a row takes in either form."""
-    line = compact(row)
+def _length(value: Any) -> int:
+    """Return how many characters a row or the facts take in either form, at most."""
+    line = compact(value)
     in_text = len(show_invisible(line))
-    return max(in_text, len(compact(carriable(row)))) if _LONE_SURROGATE.search(line) else in_text
+    return max(in_text, len(compact(carriable(value)))) if _LONE_SURROGATE.search(line) else in_text
 
 
 def _characters_within(text: str, room: int) -> int:
@@ -270,6 +269,12 @@ def _characters_within(text: str, room: int) -> int:
     if low == 0:
         raise TooLarge("The output budget has no room for any of the text.")
     return low
+
+
+def labels(*, untrusted: bool, confidentiality: str) -> dict[str, Any]:
+    """Return the part of `_meta` that says whose words a result holds and who may see them."""
+    integrity = "untrusted" if untrusted else "trusted"
+    return {LABELS_META_KEY: {"integrity": integrity, "confidentiality": confidentiality}}
 
 
 def compact(value: Any) -> str:

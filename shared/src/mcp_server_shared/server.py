@@ -62,7 +62,7 @@ from mcp_server_shared.errors import (
     Unsupported,
     did_you_mean,
 )
-from mcp_server_shared.output import Rendering
+from mcp_server_shared.output import Rendering, labels
 from mcp_server_shared.registry import (
     Completer,
     PromptFunction,
@@ -224,7 +224,8 @@ class Server(ProtocolServer[StateT], Generic[StateT]):
             return await self._served(ctx, params.name, arguments, work)
         except ExpectedError as error:
             content = TextContent(type="text", text=error.text())
-            return CallToolResult(content=[content], is_error=True, _meta=error.meta())
+            quotes = labels(untrusted=True, confidentiality=self.about.confidentiality) if error.untrusted else {}
+            return CallToolResult(content=[content], is_error=True, _meta=error.meta() | quotes)
         except InputNeeded as needed:
             return needed.result
 

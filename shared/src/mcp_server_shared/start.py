@@ -43,7 +43,10 @@ def start(load: Callable[[], Program[Any]]) -> None:
         from mcp_server_shared.commands.dispatch import run_command
 
         sys.exit(run_command(load(), arguments))
-    claim_stdout()
+    try:
+        claim_stdout()
+    except OSError:
+        sys.exit("stdout is closed: a client has to be there to serve")
     _serve(load, arguments)
 
 
@@ -65,7 +68,7 @@ def _serve(load: Callable[[], Program[Any]], arguments: list[str]) -> None:
     server = program.build_server(settings)
     gc.freeze()
     gc.enable()
-    if sys.stdin.isatty():
+    if sys.stdin is not None and sys.stdin.isatty():  # closed by whoever started us, it is None
         _greet(program.about.package)
 
     import anyio
@@ -77,7 +80,9 @@ def _serve(load: Callable[[], Program[Any]], arguments: list[str]) -> None:
 
 def refuse(package: str, problem: str) -> NoReturn:
     """End with the one line that says what to change; nothing was served."""
-    sys.stderr.write(f"{package}: {problem}\n")
+    from mcp_server_shared.redaction import redact_text
+
+    sys.stderr.write(f"{package}: {redact_text(problem)}\n")
     sys.exit(USAGE_ERROR)
 
 

@@ -31,6 +31,7 @@ from mcp.types.jsonrpc import (
     ErrorData,
     JSONRPCError,
     JSONRPCMessage,
+    JSONRPCNotification,
     JSONRPCRequest,
     JSONRPCResponse,
     RequestId,
@@ -56,7 +57,7 @@ async def serve_stdio(server: Server[Any], *, max_message_bytes: int = MAX_MESSA
     """Serve one client over the process's stdin and stdout until it leaves; the process is expected to end then.
 
     Returns when stdin ends (requests already received are answered first, for at most `EOF_GRACE_S`), when the client
-    no longer takes answers, and on SIGTERM or SIGINT: running calls are cancelled, and what has not ended after
+    no longer takes answers, and on SIGTERM, SIGINT or SIGHUP: running calls are cancelled, and what has not ended after
     `EXIT_GRACE_S` is abandoned by leaving with exit code 0. A line longer than `max_message_bytes` is refused with an
     error and never kept in memory.
 
@@ -73,7 +74,7 @@ async def serve_stdio(server: Server[Any], *, max_message_bytes: int = MAX_MESSA
 
     streams = stdio_streams(claim_stdin(), claim_stdout(), max_message_bytes=max_message_bytes)
     async with streams as (read_stream, write_stream):
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             asyncio.get_running_loop().add_signal_handler(number, _leave, read_stream.end)
         await server.run(read_stream, write_stream, options)
 
@@ -218,6 +219,10 @@ class _Wire:
                 self._refuse(line, PARSE_ERROR, f"Parse error: {reason['msg']}")
             else:
                 self._refuse(line, INVALID_REQUEST, "Invalid request: not one JSON-RPC 2.0 message")
+            return None
+        if isinstance(message, JSONRPCNotification) and b'"id"' in line and "id" in json.loads(line):
+            # The SDK takes a request whose id is neither string nor integer for a notification, and never answers.
+            self._refuse(line, INVALID_REQUEST, "Invalid request: 'id' must be a string or an integer")
             return None
         if not isinstance(message, JSONRPCRequest) or message.method in ENDLESS_METHODS:
             return SessionMessage(message)

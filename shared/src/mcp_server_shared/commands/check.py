@@ -8,6 +8,7 @@ import anyio
 from mcp_server_shared.catalog import Finding
 from mcp_server_shared.commands.console import Colour, paint, say
 from mcp_server_shared.errors import ExpectedError
+from mcp_server_shared.redaction import redact_text
 from mcp_server_shared.server import Server
 from mcp_server_shared.start import Program
 
@@ -40,5 +41,5 @@ async def _findings(server: Server[Any]) -> list[Finding]:
         try:
             found = await server.findings(state)
         except ExpectedError as error:  # not further out, where the lifespan's task group has wrapped it
-            found = [Finding("problem", error.message, error.hint)]
+            found = [Finding("problem", redact_text(error.message), redact_text(error.hint))]
     return [listed, *withheld, *found]

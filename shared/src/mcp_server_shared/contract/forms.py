@@ -8,7 +8,7 @@ from typing import Any, cast, get_args
 from mcp_server_shared.contract.connection import Connection, Message
 from mcp_server_shared.errors import ERROR_META_KEY, MAX_ERROR_CHARACTERS, ErrorCode
 from mcp_server_shared.output import LABELS_META_KEY, carriable, compact
-from mcp_server_shared.untrusted import mark, unmark
+from mcp_server_shared.untrusted import mark, read_notation, unmark
 
 _MARKED = re.compile(r"<untrusted-([0-9a-f]{12})>\n.*\n</untrusted-\1>", re.DOTALL)
 _NOT_FOR_A_MODEL = ("Traceback (most recent call last)", 'File "', "pydantic", "errors.pydantic.dev", "object at 0x")
@@ -109,7 +109,7 @@ def read_text(text: str, structured: Message | None, meta: Message) -> Reading:
     """Read a text of facts, then a body with or without delimiters."""
     first_line, _, rest = text.partition("\n")
     try:
-        facts = json.loads(first_line)
+        facts = json.loads(read_notation(first_line))
     except ValueError:
         facts = None
     assert isinstance(facts, dict), f"the first line is not a JSON object of facts: {first_line[:300]}"
