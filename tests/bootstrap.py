@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 TOOLS = ROOT / ".tools"
 PYTHON = ROOT / ".venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 PEERS = ROOT / "tests" / "peers"
-DEBIAN_PACKAGES = ("postgresql",)
+DEBIAN_PACKAGES = ("postgresql", "ripgrep")
 
 SYNC = ("sync", "--locked", "--compile-bytecode", "--python", sys.executable)
 SERVERS_ALONE = ("--inexact", "--only-group", "servers")  # what the demo needs; takes nothing away that is there
@@ -97,9 +97,17 @@ def install_debian_packages() -> None:
     """As root on Debian or Ubuntu, install the packages that tests need and that are missing."""
     if not (shutil.which("apt-get") and shutil.which("dpkg-query") and os.geteuid() == 0):
         return
-    query = ["dpkg-query", "--show", "--showformat", "${Package} ${db:Status-Status}\n", *DEBIAN_PACKAGES]
+    install_missing(DEBIAN_PACKAGES)
+    # An extension's package is named for the PostgreSQL that this release of Debian has.
+    majors = sorted((path.parent.name for path in Path("/usr/lib/postgresql").glob("*/bin")), key=int)
+    install_missing([f"postgresql-{major}-hypopg" for major in majors[-1:]])
+
+
+def install_missing(packages: Sequence[str]) -> None:
+    """Install those Debian packages that are not there."""
+    query = ["dpkg-query", "--show", "--showformat", "${Package} ${db:Status-Status}\n", *packages]
     known = subprocess.run(query, capture_output=True, text=True, check=False).stdout.splitlines()
-    missing = [package for package in DEBIAN_PACKAGES if f"{package} installed" not in known]
+    missing = [package for package in packages if f"{package} installed" not in known]
     if not missing:
         return
     step("Update the list of Debian packages", ["apt-get", "update"])

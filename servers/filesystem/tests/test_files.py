@@ -9,7 +9,8 @@ from tempfile import TemporaryDirectory
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mcp_server_filesystem.files import AllowedDirectory, Entry, Files
+from mcp_server_filesystem.entries import Entry
+from mcp_server_filesystem.files import AllowedDirectory, Files
 from mcp_server_filesystem.text import Lines, Tail
 from mcp_server_shared.errors import InvalidArgument, NotFound, PermissionDenied, TooLarge, Unsupported
 
@@ -34,8 +35,8 @@ def files(root: Path) -> Generator[Files]:
 def all_names(files: Files, limit: int) -> list[str]:
     listing = files.list_directory(".", limit=limit)
     names = [entry.name for entry in listing.entries]
-    while listing.next_after is not None:
-        listing = files.list_directory(".", limit=limit, after=listing.next_after)
+    while listing.more:
+        listing = files.list_directory(".", limit=limit, after=listing.keys[-1])
         names += [entry.name for entry in listing.entries]
     return names
 
@@ -183,7 +184,7 @@ def test_a_directory_that_changes_between_pages_repeats_and_skips_nothing(root: 
     first = files.list_directory(".", limit=2)
     (root / "b").unlink()
     (root / "a").touch()
-    second = files.list_directory(".", limit=2, after=first.next_after)
+    second = files.list_directory(".", limit=2, after=first.keys[-1])
     assert [entry.name for entry in first.entries + second.entries] == ["b", "d", "f", "h"]
 
 

@@ -147,7 +147,7 @@ def _text(wire: Mapping[str, Any]) -> str:
     """Return the text of a result of any method."""
     parts: list[Any] = [*wire.get("content", ()), *wire.get("contents", ())]
     if parts:
-        return "\n".join(_item(part, "text") or "" for part in parts)
+        return "\n".join(text for part in parts if (text := _item(part, "text")))
     return json.dumps({k: v for k, v in wire.items() if k != "_meta"}, default=str) if "messages" in wire else ""
 
 

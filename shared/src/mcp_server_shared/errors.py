@@ -48,7 +48,7 @@ class ExpectedError(Exception):
     def __init__(
         self, message: str, *, hint: str = "", untrusted: str = "", retry_after_s: float | None = None
     ) -> None:
-        super().__init__(message)
+        super().__init__(f"{message} {untrusted}".strip())  # for logs; clients get `text`
         self.message = message
         self.hint = hint
         self.untrusted = untrusted

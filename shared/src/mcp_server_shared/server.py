@@ -153,7 +153,7 @@ class Server(ProtocolServer[StateT], Generic[StateT]):
         """Register a tool: name and description are the function's, arguments are its parameters after the call.
 
         Args:
-            fn: `async def name(call: Call[State], …) -> Records | Document`.
+            fn: `async def name(call: Call[State], …) -> Records | Document | Media`.
             title: for people.
             annotations: what it risks; anything but read-only needs a grant.
             grant: what the operator must have given.

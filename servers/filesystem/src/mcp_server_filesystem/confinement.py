@@ -6,6 +6,9 @@ names passed are known for certain and every one of them meets the deny globs be
 outside the roots is ever looked at. The text of a path is split at "/" and otherwise left as it is: a blank,
 a quote or an accent belongs to the name.
 
+What is to be written is named by the handle of its directory and one name in it, which nobody follows either.
+Whether that directory may be written is decided by the innermost root above it, as the kernel sees it.
+
 Hard links and mounts inside a root are part of it. Where the system has no handles relative to a directory
 (Windows), nothing is opened.
 """
@@ -14,12 +17,12 @@ import errno
 import os
 import sys
 import threading
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from itertools import islice
-from typing import Literal
+from typing import Literal, TypeVar
 
 from mcp_server_shared.errors import (
     ExpectedError,
@@ -33,8 +36,10 @@ from mcp_server_shared.errors import (
 
 from mcp_server_filesystem.deny import DEFAULT_DENY, DenyGlobs
 
+WalkedT = TypeVar("WalkedT")
 Resolver = Literal["openat2", "walk"]
 OpenBelow = Callable[[int, Sequence[str], int], int]
+Identity = tuple[int, int]  # of a directory: device and inode
 
 MAX_PATH_BYTES = 4_096
 MAX_LINKS = 40  # as the Linux kernel allows
@@ -46,6 +51,26 @@ ROOTS_NAMED_IN_ERRORS = 5
 _SEARCH_DIRECTORY = getattr(os, "O_PATH", os.O_RDONLY) | getattr(os, "O_DIRECTORY", 0)
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _CHANGED = (errno.ELOOP, errno.ENOENT, errno.ENOTDIR)
+
+
+_REFUSALS: dict[int | None, tuple[type[ExpectedError], str, str]] = {
+    errno.ENOENT: (NotFound, "does not exist any more", ""),
+    errno.ENOTDIR: (InvalidArgument, "is not a directory, or leads through a file", "Use read_text_file."),
+    **dict.fromkeys(
+        (errno.EACCES, errno.EPERM),
+        (
+            PermissionDenied,
+            "is closed to this server by the operating system",
+            "The operator would have to change its owner or mode.",
+        ),
+    ),
+    errno.EROFS: (PermissionDenied, "is on a file system that is mounted read-only", ""),
+    errno.ENAMETOOLONG: (InvalidArgument, "has a name that is longer than the file system allows", ""),
+    **dict.fromkeys((errno.ENXIO, errno.ENODEV), (InvalidArgument, "is a socket or a device, not a file", "")),
+    **dict.fromkeys(
+        (errno.ENOSPC, errno.EDQUOT, errno.EFBIG), (Unavailable, "was not written: there is no room for it", "")
+    ),
+}
 
 
 class _TreeChanged(Exception):
@@ -61,6 +86,27 @@ class Opened:
     relative: str
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where an entry is, or may come to be. What has that name is to be opened or replaced, never followed.
+
+    Attributes:
+        directory: handle of the directory it is in, which is beneath a root; good for paths, not for reading.
+        name: the entry's name there.
+        path: its absolute path, links resolved.
+        relative: its path below the root that was walked from.
+        root: the innermost root that holds the directory.
+        beyond: names below it that were asked for, where directories are missing.
+    """
+
+    directory: int
+    name: str
+    path: str
+    relative: str
+    root: "Root"
+    beyond: tuple[str, ...] = ()
+
+
 class Root:
     """One directory that may be read, with all beneath it. Opened at first use, so it may appear later.
 
@@ -68,8 +114,9 @@ class Root:
     deleted is opened again under its name.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, writable: bool = False) -> None:
         self.path = os.path.abspath(path)  # noqa: PTH100 - pathlib keeps ".."
+        self.writable = writable
         self._real: str | None = None
         self._handle: int | None = None
         self._lock = threading.Lock()
@@ -129,6 +176,7 @@ class Roots:
 
     Args:
         paths: the directories, as the operator wrote them.
+        writable: those of them whose content may be changed.
         deny: globs of what stays closed inside them.
         resolver: how links are kept from being followed; the best the system has unless named here.
     """
@@ -137,10 +185,11 @@ class Roots:
         self,
         paths: Sequence[str | os.PathLike[str]],
         *,
+        writable: Sequence[str | os.PathLike[str]] = (),
         deny: Sequence[str] = DEFAULT_DENY,
         resolver: Resolver | None = None,
     ) -> None:
-        self.roots = [Root(path) for path in paths]
+        self.roots = [Root(path, writable=path in writable) for path in paths]
         self.deny = DenyGlobs(deny)
         self._resolver = resolver
 
@@ -167,9 +216,47 @@ class Roots:
         finally:
             os.close(opened.handle)
 
+    @contextmanager
+    def place(
+        self, path: str, *, follow: bool, writing: bool = True, missing_parents: bool = False
+    ) -> Generator[Place]:
+        """Find the place of an entry that need not exist, and hold its directory open.
+
+        Args:
+            path: the entry.
+            follow: whether a link of that name stands for what it leads to, or for itself.
+            writing: whether its root must be writable.
+            missing_parents: whether directories on the way may be missing too; `beyond` then has the rest.
+
+        Raises:
+            InvalidArgument: as `open`; also for a root itself.
+            PermissionDenied: as `open`; also in a root that may only be read.
+            NotFound: a directory on the way does not exist.
+        """
+        try:
+            place = self._place(path, follow=follow, missing_parents=missing_parents)
+        except OSError as error:
+            raise refusal(error, path) from error
+        try:
+            if writing and not place.root.writable:
+                raise PermissionDenied(
+                    f"{path!r} is in {place.root.path!r}, which may only be read.",
+                    hint="The operator can allow changes there, with --allow-write or by naming the directory DIR:rw.",
+                )
+            yield place
+        finally:
+            os.close(place.directory)
+
     def denies(self, directory: Opened, name: str) -> bool:
         """Tell whether a deny glob closes the entry of an open directory."""
         return self.deny.denies(directory.relative, name)
+
+    def holder(self, directory: int) -> Root | None:
+        """Return the innermost root that really holds an open directory: the kernel says what is above it."""
+        # Of two roots that are the same directory, the one that may not be written decides.
+        by_rights = sorted(self.roots, key=lambda root: root.writable, reverse=True)
+        known = {identity(root.handle()): root for root in by_rights if root.exists()}
+        return next((known[above] for above in ancestors(directory) if above in known), None)
 
     def _open(self, path: str, flags: int) -> Opened:
         root, names = self._begin(path)
@@ -179,10 +266,19 @@ class Roots:
                 return _opened(self.open_below(root.handle(), names, flags), root, names)
             except OSError:
                 pass  # a link is in the way, or the walk below finds out what is
+        return self._undisturbed(path, lambda: _Walk(self, path, root, names).open(flags))
+
+    def _place(self, path: str, *, follow: bool, missing_parents: bool) -> Place:
+        root, names = self._begin(path)
+        return self._undisturbed(
+            path, lambda: _Walk(self, path, root, names).place(follow=follow, missing_parents=missing_parents)
+        )
+
+    def _undisturbed(self, path: str, walk: Callable[[], WalkedT]) -> WalkedT:
         cause: BaseException | None = None
         for _ in range(ATTEMPTS):
             try:
-                return _Walk(self, path, root, names).open(flags)
+                return walk()
             except _TreeChanged as changed:
                 cause = changed.__cause__
         if isinstance(cause, NotADirectoryError):
@@ -262,27 +358,77 @@ class _Walk:
                 if name == "..":
                     self._climb()
                     continue
-                target = self._step(name)
+                try:
+                    target = self._step(name)
+                except FileNotFoundError as error:
+                    raise self._missing(name) from error
                 if target is not None:
                     self._follow(target)
                 elif not self._to_come:
                     return self._opened(name, flags)
                 else:
-                    below = self._open(name, _SEARCH_DIRECTORY)
-                    self._leave()
-                    self._here = below
+                    self._enter(name)
             return self._opened(".", flags)
         finally:
             self._leave()
 
-    def _step(self, name: str) -> str | None:
-        """Take one name into account; return its target if it is a link."""
+    def place(self, *, follow: bool, missing_parents: bool) -> Place:
+        try:
+            while self._to_come:
+                name = self._to_come.pop()
+                if name in ("", "."):
+                    continue
+                if name == "..":
+                    self._climb()
+                    continue
+                last = all(later in ("", ".") for later in self._to_come)
+                if last and not follow:
+                    self._pass(name)
+                    return self._placed()
+                try:
+                    target = self._step(name)
+                except FileNotFoundError as error:
+                    if last or (missing_parents and ".." not in self._to_come):
+                        return self._placed(beyond=[later for later in self._to_come[::-1] if later not in ("", ".")])
+                    raise self._missing(name) from error
+                if target is not None:
+                    self._follow(target)
+                elif last:
+                    return self._placed()
+                else:
+                    self._enter(name)
+            self._leave()
+            return self._placed()
+        finally:
+            self._leave()
+
+    def _pass(self, name: str) -> None:
         self._passed.append(name)
         self._roots.deny.check(self._passed, self._asked, checked=len(self._passed) - 1)
+
+    def _enter(self, name: str) -> None:
+        below = self._open(name, _SEARCH_DIRECTORY)
+        self._leave()
+        self._here = below
+
+    def _placed(self, beyond: Sequence[str] = ()) -> Place:
+        """Return the place of the last name passed, and its directory's handle with it."""
+        if not self._passed:
+            raise InvalidArgument(f"{self._asked!r} is an allowed directory itself, which stays as it is.")
+        names = [*self._passed, *beyond]
+        self._roots.deny.check(names, self._asked, checked=len(self._passed))
+        directory = self._directory(self._passed[:-1])
+        holder = self._roots.holder(directory)
+        if holder is None:
+            raise _TreeChanged
+        self._here = None
+        return Place(directory, self._passed[-1], absolute(self._root, names), "/".join(names), holder, tuple(beyond))
+
+    def _step(self, name: str) -> str | None:
+        """Take one name into account; return its target if it is a link."""
+        self._pass(name)
         try:
             target = os.readlink(name, dir_fd=self._directory(self._passed[:-1]))
-        except FileNotFoundError as error:
-            raise self._missing(name) from error
         except OSError as error:
             if error.errno == errno.EINVAL:  # no link
                 return None
@@ -400,6 +546,28 @@ def split(path: str) -> list[str]:
     return [name for name in path.split("/") if name not in ("", ".")]
 
 
+def identity(handle: int) -> Identity:
+    """Return what tells an open directory from every other."""
+    status = os.fstat(handle)
+    return status.st_dev, status.st_ino
+
+
+def ancestors(directory: int) -> Iterator[Identity]:
+    """Yield the identity of an open directory and of each above it, up to the top of the file system."""
+    here = os.dup(directory)
+    try:
+        at = identity(here)
+        above = None
+        while at != above:
+            yield at
+            parent = os.open("..", _SEARCH_DIRECTORY, dir_fd=here)
+            os.close(here)
+            here = parent
+            at, above = identity(here), at
+    finally:
+        os.close(here)
+
+
 def absolute(root: Root, names: Sequence[str]) -> str:
     """Return the path of an entry below a root, under the name the operator gave the root."""
     return "/".join([root.path.rstrip("/"), *names]) or "/"
@@ -407,22 +575,10 @@ def absolute(root: Root, names: Sequence[str]) -> str:
 
 def refusal(error: OSError, path: str) -> ExpectedError:
     """Put what the operating system answered about `path` in words."""
-    match error.errno:
-        case errno.ENOENT:
-            return NotFound(f"{path!r} does not exist any more.")
-        case errno.ENOTDIR:
-            return InvalidArgument(f"{path!r} is not a directory, or leads through a file.", hint="Use read_text_file.")
-        case errno.EACCES | errno.EPERM:
-            return PermissionDenied(
-                f"The operating system does not let this server open {path!r}.",
-                hint="The operator would have to change its owner or mode.",
-            )
-        case errno.ENAMETOOLONG:
-            return InvalidArgument(f"{path!r} has a name that is longer than the file system allows.")
-        case errno.ENXIO | errno.ENODEV:
-            return InvalidArgument(f"{path!r} is a socket or a device, not a file.")
-        case _:
-            return Unavailable(f"{path!r} cannot be read: {error.strerror}.")
+    if error.errno not in _REFUSALS:
+        return Unavailable(f"The operating system failed on {path!r}: {error.strerror}.")
+    kind, message, hint = _REFUSALS[error.errno]
+    return kind(f"{path!r} {message}.", hint=hint)
 
 
 def _opened(handle: int, root: Root, names: Sequence[str]) -> Opened:

@@ -5,9 +5,12 @@ from collections.abc import Sequence
 
 from mcp_server_shared.errors import PermissionDenied
 
+from mcp_server_filesystem.globs import any_of, glob_regex
+
 DEFAULT_DENY = (
     "**/.env",
     "**/.env.*",
+    "**/.envrc",
     "!**/.env.example",
     "!**/.env.sample",
     "!**/.env.template",
@@ -42,6 +45,7 @@ class DenyGlobs:
     """
 
     def __init__(self, patterns: Sequence[str]) -> None:
+        self.patterns = tuple(patterns)
         denied = [glob for glob in patterns if not glob.startswith("!")]
         self._denied = _Matcher(denied)
         self._each_denied = {glob: _Matcher([glob]) for glob in denied}
@@ -70,17 +74,13 @@ class _Matcher:
     """Several globs at once. Most are about a name alone, and those never look at the directory."""
 
     def __init__(self, globs: Sequence[str]) -> None:
-        self._names = _any_of([_regex(glob) for glob in globs if _is_name(glob)])
-        self._paths = _any_of([_regex(glob) for glob in globs if not _is_name(glob)])
+        self._names = any_of([_regex(glob) for glob in globs if _is_name(glob)], re.IGNORECASE)
+        self._paths = any_of([_regex(glob) for glob in globs if not _is_name(glob)], re.IGNORECASE)
 
     def matches(self, directory: str, name: str) -> bool:
         if self._names and self._names.fullmatch(name):
             return True
         return bool(self._paths and self._paths.fullmatch(f"{directory}/{name}" if directory else name))
-
-
-def _any_of(regexes: Sequence[str]) -> re.Pattern[str] | None:
-    return re.compile("|".join(regexes), re.IGNORECASE) if regexes else None
 
 
 def _is_name(glob: str) -> bool:
@@ -96,17 +96,4 @@ def _core(glob: str) -> str:
 
 
 def _regex(glob: str) -> str:
-    glob = _core(glob).removeprefix("/").removesuffix("/**")
-    tokens = re.findall(r"\*\*/|\*\*|\*|\?|\[!?\]?[^]/]*\]|(?s:.)", glob)
-    return "".join(map(_token_regex, tokens))
-
-
-def _token_regex(token: str) -> str:
-    fixed = {"**/": "(?:[^/]+/)*", "**": "(?s:.*)", "*": "[^/]*", "?": "[^/]"}
-    if token in fixed:
-        return fixed[token]
-    if len(token) > 1:  # a character class
-        body = token[1:-1].replace("\\", r"\\").replace("[", r"\[")
-        body = f"^/{body[1:]}" if body.startswith("!") else body
-        return f"[{body}]"
-    return re.escape(token)
+    return glob_regex(_core(glob).removeprefix("/").removesuffix("/**"))

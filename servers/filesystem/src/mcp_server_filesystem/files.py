@@ -1,5 +1,6 @@
 """Files and directories beneath the roots: the one place that touches the file system, synchronous throughout."""
 
+import hashlib
 import heapq
 import mimetypes
 import os
@@ -7,30 +8,44 @@ import stat
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Literal
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
 
 from mcp_server_shared.errors import InvalidArgument, TooLarge, Unsupported
 
 from mcp_server_filesystem.confinement import Opened, Resolver, Roots, refusal
 from mcp_server_filesystem.deny import DEFAULT_DENY
+from mcp_server_filesystem.entries import (
+    LIST,
+    READ,
+    Checkpoint,
+    Entry,
+    EntryType,
+    entry_names,
+    entry_of,
+    never_stop,
+    time_of,
+    type_of,
+)
+from mcp_server_filesystem.globs import path_matcher
+from mcp_server_filesystem.media import MediaType, media_type
+from mcp_server_filesystem.outline import Outline, outline
 from mcp_server_filesystem.text import ALL_LINES, SAMPLE_BYTES, Lines, Page, Position, Tail, TextFile, detect_encoding
+from mcp_server_filesystem.walking import Walk, gitignores_above
 
-Checkpoint = Callable[[], None]
-EntryType = Literal["file", "directory", "symlink", "fifo", "socket", "device"]
+if TYPE_CHECKING:
+    from mcp_server_filesystem.content_search import Found, Names, Progress, Query
+    from mcp_server_filesystem.writing import Writer
 
-ENTRIES_BETWEEN_CHECKPOINTS = 4_096
+Sort = Literal["name", "size", "modified"]
+Key = tuple[Any, ...]  # what a listing is sorted by, the name last
 
-# Neither waits for a writer of a FIFO nor takes over a terminal: what is opened is looked at afterwards.
-_READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
-_LIST = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0)
-_TYPES: dict[int, EntryType] = {
-    stat.S_IFREG: "file",
-    stat.S_IFDIR: "directory",
-    stat.S_IFLNK: "symlink",
-    stat.S_IFIFO: "fifo",
-    stat.S_IFSOCK: "socket",
-}
+MAX_HASHED_BYTES = 2**30
+HEADER_BYTES = 1_048_576  # of an image: its size may come after an embedded profile or preview
+
+_LOOK = getattr(os, "O_PATH", READ)  # neither reads nor wakes a device
+_HASH_BYTES = 1_048_576
+
 _MIME_TYPES = mimetypes.MimeTypes()  # the built-in table alone: the same answers on every machine
 
 
@@ -71,45 +86,82 @@ class BytesRead:
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One name in a directory.
+class MediaRead:
+    """An image or a sound, whole."""
+
+    path: str
+    modified: str | None
+    type: MediaType
+    data: bytes
+
+
+@dataclass(frozen=True)
+class FileInfo:
+    """What is known about one path; None where it does not apply.
 
     Attributes:
-        name: the name; bytes that are not UTF-8 stand as lone surrogates (`os.fsencode` gives them back).
-        type: what it is; a link is never followed.
-        size: bytes of a file; None for everything else.
-        modified: time of the last change, ISO 8601 in UTC; None if out of range.
+        path: absolute; of a link itself, which is not followed.
+        type: what it is.
+        size: bytes of a file.
+        modified: time of the last change, ISO 8601 in UTC.
+        mode: permissions as `ls` writes them.
+        owner: name or number of the user.
+        group: name or number of the group.
         target: what a symlink says it leads to.
+        mime_type: by content where that tells, else by name.
+        encoding: of a text file.
+        line_ending: of the beginning of a text file.
+        sha256: of a file of up to `MAX_HASHED_BYTES`.
     """
 
-    name: str
+    path: str
     type: EntryType
     size: int | None
     modified: str | None
+    mode: str
+    owner: str
+    group: str
     target: str | None = None
+    mime_type: str | None = None
+    encoding: str | None = None
+    line_ending: str | None = None
+    sha256: str | None = None
 
 
 @dataclass(frozen=True)
 class Listing:
-    """A page of a directory, in the order of the names' code points.
+    """A page of a directory.
 
     Attributes:
         path: the absolute path, links resolved.
         entries: the page.
+        keys: of each entry, to go on after it.
         total: entries in the whole directory, without the denied ones.
         denied: entries left out because a deny glob closes them.
-        next_after: name to go on after; None when the directory is complete.
+        more: whether there are entries after the page.
     """
 
     path: str
     entries: list[Entry]
+    keys: list[Key]
     total: int
     denied: int
-    next_after: str | None
+    more: bool
 
 
-def never_stop() -> None:
-    """Go on: the checkpoint of a call that nobody can cancel."""
+@dataclass(frozen=True)
+class Search:
+    """A page of entries below a directory, in the order of their paths' names.
+
+    Attributes:
+        path: where the search started, absolute, links resolved.
+        entries: each with its names below that.
+        more: whether there are entries after the page.
+    """
+
+    path: str
+    entries: list[tuple[tuple[str, ...], Entry]]
+    more: bool
 
 
 class Files:
@@ -123,10 +175,18 @@ class Files:
         self,
         directories: Sequence[str | os.PathLike[str]],
         *,
+        writable: Sequence[str | os.PathLike[str]] = (),
         deny: Sequence[str] = DEFAULT_DENY,
         resolver: Resolver | None = None,
     ) -> None:
-        self._roots = Roots(directories, deny=deny, resolver=resolver)
+        self._roots = Roots(directories, writable=writable, deny=deny, resolver=resolver)
+
+    @cached_property
+    def writer(self) -> "Writer":
+        """What changes files, where a directory is writable."""
+        from mcp_server_filesystem.writing import Writer
+
+        return Writer(self._roots)
 
     def close(self) -> None:
         """Close the roots; no call may be under way."""
@@ -134,7 +194,7 @@ class Files:
 
     def roots(self) -> list[AllowedDirectory]:
         """Return the directories that may be read, in the operator's order."""
-        return [AllowedDirectory(root.path, root.exists()) for root in self._roots.roots]
+        return [AllowedDirectory(root.path, root.exists(), root.writable) for root in self._roots.roots]
 
     def read_text(
         self,
@@ -166,7 +226,7 @@ class Files:
             if encoding is None:
                 raise Unsupported(f"{path!r} is binary ({size:,} bytes), not text.")
             page = TextFile(read, size, encoding, checkpoint).page(part, max_characters)
-            return TextRead(opened.path, size, _time(status), page)
+            return TextRead(opened.path, size, time_of(status), page)
 
     def read_bytes(self, path: str, *, max_bytes: int) -> BytesRead:
         """Return a whole file; raise TooLarge if it has more than `max_bytes`."""
@@ -176,38 +236,183 @@ class Files:
                 size = f"{status.st_size:,} bytes" if status.st_size > max_bytes else "more"
                 raise TooLarge(f"{path!r} has {size}; at most {max_bytes:,} bytes are returned.")
             mime_type = _MIME_TYPES.guess_type(opened.path)[0] or "application/octet-stream"
-            return BytesRead(opened.path, _time(status), mime_type, data)
+            return BytesRead(opened.path, time_of(status), mime_type, data)
+
+    def read_media(self, path: str, *, max_bytes: int, max_pixels: int) -> MediaRead:
+        """Return an image or a sound.
+
+        Raises:
+            TooLarge: it has more than `max_bytes`, or the image more than `max_pixels`.
+            Unsupported: it is neither.
+        """
+        with self._regular_file(path) as (opened, status):
+            found = media_type(_read_fully(opened.handle, 0, min(max_bytes, HEADER_BYTES)))
+            if found is None:
+                raise Unsupported(
+                    f"{path!r} is no PNG, JPEG, GIF, WebP or BMP image and no sound.", hint="Try read_text_file."
+                )
+            if (found.width or 0) * (found.height or 0) > max_pixels:
+                size = f"{found.width:,} x {found.height:,} pixels"
+                raise TooLarge(f"{path!r} has {size}; at most {max_pixels:,} pixels are returned.")
+        read = self.read_bytes(path, max_bytes=max_bytes)
+        return MediaRead(opened.path, time_of(status), found, read.data)
 
     def list_directory(
-        self, path: str, *, limit: int, after: str | None = None, checkpoint: Checkpoint = never_stop
+        self,
+        path: str,
+        *,
+        limit: int,
+        sort: Sort = "name",
+        descending: bool = False,
+        after: Sequence[Any] | None = None,
+        checkpoint: Checkpoint = never_stop,
     ) -> Listing:
-        """Return the first `limit` entries of a directory whose names come after `after`.
+        """Return the first `limit` entries of a directory whose keys come after `after`.
 
-        A page depends on names alone, so nothing is repeated or skipped when the directory changes in between.
+        A page depends on the keys alone. By name, nothing is repeated or skipped when the directory changes in
+        between; by size or time, an entry that changed moves, and so may be seen twice or not at all.
         """
-        with self._roots.open(path, _LIST) as opened, _reported(path):
+        with self._roots.open(path, LIST) as opened, _reported(path):
             denied = 0
             total = 0
 
-            def wanted() -> Iterator[str]:
+            def wanted() -> Iterator[Key]:
                 nonlocal denied, total
-                for name in _names(opened.handle, checkpoint):
+                for name in entry_names(opened.handle, checkpoint):
                     if self._roots.denies(opened, name):
                         denied += 1
                         continue
                     total += 1
-                    if after is None or name > after:
-                        yield name
+                    key = _key(opened.handle, name, sort)
+                    if after is None or (key < tuple(after) if descending else key > tuple(after)):
+                        yield key
 
-            names = heapq.nsmallest(limit + 1, wanted())
-            entries = [entry for name in names[:limit] if (entry := _entry(opened.handle, name))]
-            return Listing(opened.path, entries, total, denied, names[limit - 1] if len(names) > limit else None)
+            keys = (heapq.nlargest if descending else heapq.nsmallest)(limit + 1, wanted())
+            found = [(key, entry) for key in keys[:limit] if (entry := entry_of(opened.handle, key[-1]))]
+            entries = [entry for _, entry in found]
+            return Listing(opened.path, entries, [key for key, _ in found], total, denied, len(keys) > limit)
+
+    def outline(
+        self, path: str, *, depth: int, limit: int, gitignore: bool, checkpoint: Checkpoint = never_stop
+    ) -> Outline:
+        """Return a tree of up to `limit` entries and `depth` levels, upper levels first."""
+        with self._roots.open(path, LIST) as opened, _reported(path):
+            return outline(opened.path, self._walk(opened, checkpoint, gitignore=gitignore), depth, limit)
+
+    def search(
+        self,
+        path: str,
+        glob: str,
+        *,
+        limit: int,
+        ignore_case: bool = False,
+        gitignore: bool = False,
+        after: Sequence[str] = (),
+        checkpoint: Checkpoint = never_stop,
+    ) -> Search:
+        """Return the first `limit` entries below a directory whose path fits a glob, after a path.
+
+        A page depends on the paths alone, so nothing is repeated or skipped when the tree changes in between.
+        """
+        fits = path_matcher([glob], ignore_case=ignore_case)
+        with self._roots.open(path, LIST) as opened, _reported(path):
+            found: list[tuple[tuple[str, ...], Entry]] = []
+            for walked in self._walk(opened, checkpoint, gitignore=gitignore, wanted=fits).below(tuple(after)):
+                if not fits(walked.path):
+                    continue
+                if len(found) == limit:
+                    return Search(opened.path, found, more=True)
+                if entry := self._entry_below(opened, walked.names):
+                    found.append((walked.names, entry))
+            return Search(opened.path, found, more=False)
+
+    def search_content(
+        self,
+        path: str,
+        query: "Query",
+        *,
+        after: "tuple[Names, int] | None" = None,
+        max_characters: int,
+        checkpoint: Checkpoint = never_stop,
+        progress: "Progress" = lambda _: None,
+        ripgrep: str | None = None,
+        seconds: int = 3_600,
+    ) -> "Found":
+        """Return lines that match in the files below a directory, or in one file, after a line of a file."""
+        from mcp_server_filesystem.content_search import ContentSearch
+
+        with self._roots.open(path, READ) as opened, _reported(path):
+            kind = type_of(os.fstat(opened.handle))
+            if kind not in ("file", "directory"):
+                raise InvalidArgument(f"{path!r} is a {kind}; only files and directories can be searched.")
+            search = ContentSearch(
+                self._roots,
+                opened,
+                query,
+                checkpoint=checkpoint,
+                progress=progress,
+                ripgrep=ripgrep,
+                seconds=seconds,
+            )
+            return search.page(after, max_characters)
+
+    def info(self, path: str, *, checkpoint: Checkpoint = never_stop) -> FileInfo:
+        """Return what is known about one path; a link is not followed."""
+        try:
+            with self._roots.place(path, follow=False, writing=False) as place, _reported(path):
+                status = os.stat(place.name, dir_fd=place.directory, follow_symlinks=False)
+                if type_of(status) == "symlink":
+                    return _info(place.path, status, target=os.readlink(place.name, dir_fd=place.directory))
+        except InvalidArgument:  # a root has no place in another directory
+            pass
+        with self._roots.open(path, _LOOK) as opened, _reported(path):
+            status = os.fstat(opened.handle)
+            if type_of(status) != "file":
+                return _info(opened.path, status)
+        return self._info_of_file(path, checkpoint)
+
+    def fingerprint(self, path: str) -> Key:
+        """Return what changes whenever the file at a path does, or another takes its place."""
+        with self._roots.open(path, _LOOK) as opened, _reported(path):
+            status = os.fstat(opened.handle)
+            return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+    def _info_of_file(self, path: str, checkpoint: Checkpoint) -> FileInfo:
+        with self._regular_file(path) as (opened, status):
+            sample = _read_fully(opened.handle, 0, HEADER_BYTES)
+            encoding = detect_encoding(sample[:SAMPLE_BYTES], status.st_size)
+            found = media_type(sample)
+            guessed = _MIME_TYPES.guess_type(opened.path)[0] or ("text/plain" if encoding else None)
+            return _info(
+                opened.path,
+                status,
+                mime_type=found.name if found else guessed or "application/octet-stream",
+                encoding=encoding,
+                line_ending=_line_ending(sample, encoding),
+                sha256=_sha256(opened.handle, checkpoint) if status.st_size <= MAX_HASHED_BYTES else None,
+            )
+
+    def _walk(
+        self, opened: Opened, checkpoint: Checkpoint, *, gitignore: bool, wanted: Callable[[str], bool] | None = None
+    ) -> Walk:
+        gitignores = gitignores_above(self._roots, opened) if gitignore else None
+        return Walk(self._roots, opened, gitignores, checkpoint, wanted)
+
+    def _entry_below(self, opened: Opened, names: Sequence[str]) -> Entry | None:
+        try:
+            directory = self._roots.open_below(opened.handle, names[:-1], _LOOK)
+        except OSError:
+            return None
+        try:
+            return entry_of(directory, names[-1])
+        finally:
+            os.close(directory)
 
     @contextmanager
     def _regular_file(self, path: str) -> Generator[tuple[Opened, os.stat_result]]:
-        with self._roots.open(path, _READ) as opened, _reported(path):
+        with self._roots.open(path, READ) as opened, _reported(path):
             status = os.fstat(opened.handle)
-            kind = _type(status)
+            kind = type_of(status)
             if kind == "directory":
                 raise InvalidArgument(f"{path!r} is a directory.", hint="Use list_directory.")
             if kind != "file":
@@ -234,31 +439,47 @@ def _read_fully(handle: int, offset: int, length: int) -> bytes:
     return data
 
 
-def _names(directory: int, checkpoint: Checkpoint) -> Iterator[str]:
-    with os.scandir(directory) as entries:
-        for number, entry in enumerate(entries):
-            if number % ENTRIES_BETWEEN_CHECKPOINTS == 0:
-                checkpoint()
-            yield entry.name
-
-
-def _entry(directory: int, name: str) -> Entry | None:
-    """Return what is there under that name, or None if it has gone."""
+def _key(directory: int, name: str, sort: Sort) -> Key:
+    if sort == "name":
+        return (name,)
     try:
         status = os.stat(name, dir_fd=directory, follow_symlinks=False)
-        kind = _type(status)
-        target = os.readlink(name, dir_fd=directory) if kind == "symlink" else None
-    except OSError:
-        return None
-    return Entry(name, kind, status.st_size if kind == "file" else None, _time(status), target)
+    except OSError:  # it has gone
+        return (0, name)
+    if sort == "modified":
+        return (status.st_mtime_ns, name)
+    return (status.st_size if stat.S_ISREG(status.st_mode) else 0, name)
 
 
-def _type(status: os.stat_result) -> EntryType:
-    return _TYPES.get(stat.S_IFMT(status.st_mode), "device")
+def _info(path: str, status: os.stat_result, **known: str | None) -> FileInfo:
+    from grp import getgrgid  # none of this is on every system, nor needed by every call
+    from pwd import getpwuid
 
-
-def _time(status: os.stat_result) -> str | None:
+    kind = type_of(status)
     try:
-        return datetime.fromtimestamp(status.st_mtime, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    except (OverflowError, ValueError, OSError):  # some file systems hold years beyond 9999
+        owner = getpwuid(status.st_uid).pw_name
+    except KeyError:
+        owner = str(status.st_uid)
+    try:
+        group = getgrgid(status.st_gid).gr_name
+    except KeyError:
+        group = str(status.st_gid)
+    size = status.st_size if kind == "file" else None
+    return FileInfo(path, kind, size, time_of(status), stat.filemode(status.st_mode), owner, group, **known)
+
+
+def _line_ending(sample: bytes, encoding: str | None) -> str | None:
+    if encoding is None:
         return None
+    file = TextFile(lambda at, size: sample[at : at + size], len(sample), encoding, never_stop)
+    return file.page(ALL_LINES, SAMPLE_BYTES).line_ending
+
+
+def _sha256(handle: int, checkpoint: Checkpoint) -> str:
+    digest = hashlib.sha256()
+    at = 0
+    while data := os.pread(handle, _HASH_BYTES, at):
+        checkpoint()
+        digest.update(data)
+        at += len(data)
+    return digest.hexdigest()

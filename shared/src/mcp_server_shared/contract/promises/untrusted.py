@@ -18,8 +18,12 @@ def test_text_by_third_parties_stands_between_delimiters_and_other_text_does_not
 ) -> None:
     server = host.connect(era)
     for example in subject.examples:
-        read = reading(server.call(example.name, example.arguments))
+        result = server.call(example.name, example.arguments)
+        read = reading(result)
         is_marked = read.nonce is not None
+        if any(part["type"] != "text" for part in result["content"]):  # an image has no place for marks
+            assert read.labels.get("integrity") == "untrusted", f"{example.name} vouches for an image or a sound"
+            continue
         assert is_marked == (read.labels.get("integrity") == "untrusted"), f"{example.name}: {read.text[:300]}"
         if read.structured is not None:
             assert ("untrusted" in read.structured) == is_marked, f"{example.name}: {read.structured.keys()}"

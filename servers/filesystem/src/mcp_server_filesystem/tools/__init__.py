@@ -1,0 +1,1 @@
+"""What a model can do with files. Names, docstrings, descriptions and error texts are prompts."""
