@@ -6,11 +6,23 @@
 import asyncio
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 import asyncpg
 import pytest
 from mcp_server_postgres.embedded import EmbeddedPostgres, system_binaries, wheel_binaries
+
+# Roles that read: one sees the tables, one also what other sessions do, one nothing.
+ROLES = """
+do $$ begin
+  if to_regrole('monitor') is null then
+    create role everyone_reads login; grant pg_read_all_data to everyone_reads;
+    create role monitor login; grant pg_read_all_data, pg_monitor to monitor;
+    create role stranger login;
+  end if;
+end $$
+"""
 
 
 @pytest.fixture
@@ -26,6 +38,36 @@ def postgres() -> Iterator[EmbeddedPostgres]:
         pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
     with EmbeddedPostgres(None) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def system_postgres() -> Iterator[EmbeddedPostgres]:
+    """Yield a running server of the system's PostgreSQL, which may have extensions that the wheel has not."""
+    binaries = system_binaries()
+    if binaries is None:
+        pytest.skip("no PostgreSQL of the system: on Debian, apt-get install postgresql")
+    with EmbeddedPostgres(None, binaries=binaries) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def new_database() -> Callable[..., AbstractContextManager[str]]:
+    """Return what makes a database by some SQL, each piece a transaction, yields the superuser's DSN, and drops it."""
+
+    @contextmanager
+    def made(server: EmbeddedPostgres, *pieces: str) -> Generator[str]:
+        name = f"test_{uuid.uuid4().hex}"
+        execute(server.admin_dsn, ROLES)
+        execute(server.admin_dsn, f"create database {name}")
+        dsn = server.admin_dsn.replace("@/postgres?", f"@/{name}?")
+        try:
+            for sql in pieces:
+                execute(dsn, sql)
+            yield dsn
+        finally:
+            execute(server.admin_dsn, f"drop database {name} with (force)")
+
+    return made
 
 
 @pytest.fixture

@@ -5,23 +5,31 @@
 
 import asyncio
 import json
+import re
 import subprocess
 import sys
 import tracemalloc
 import uuid
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import anyio
 import asyncpg
 import pytest
-from mcp_server_postgres.database import CutCell, Database, QueryResult
+from mcp_server_postgres.database import Database
 from mcp_server_postgres.embedded import EmbeddedPostgres
+from mcp_server_postgres.results import CutCell, QueryResult
 from mcp_server_postgres.values import JsonValue
 from mcp_server_shared import errors
 
 pytestmark = pytest.mark.anyio
+
+
+def says(pattern: str) -> Callable[[errors.ExpectedError], bool]:
+    """Return whether an error has this in its text."""
+    return lambda error: re.search(pattern, error.text(), re.DOTALL) is not None
+
 
 SETUP = """
 create schema {schema};
@@ -358,7 +366,7 @@ async def test_parameters_take_their_types_from_the_statement(database: Database
 
 @pytest.mark.parametrize("params", [[], [1, 2, 3]])
 async def test_a_wrong_number_of_parameters_names_those_expected(database: Database, params: list[JsonValue]) -> None:
-    with pytest.raises(errors.InvalidArgument, match=r"2 parameters: \$1 integer, \$2 text"):
+    with pytest.raises(errors.InvalidArgument, check=says(r"2 parameters: \$1 integer, \$2 text")):
         await database.query("select $1::int, $2::text", params)
 
 
@@ -369,13 +377,13 @@ async def test_a_wrong_number_of_parameters_names_those_expected(database: Datab
 async def test_a_value_that_the_server_cannot_read_names_the_parameter(
     database: Database, cast: str, value: JsonValue
 ) -> None:
-    with pytest.raises(errors.InvalidArgument, match=r"Parameter \$2: .*SQLSTATE 22"):
+    with pytest.raises(errors.InvalidArgument, check=says(r"SQLSTATE 22.*Parameter \$2: ")):
         await database.query(f"select $1::int, $2::{cast}", [1, value])
 
 
 @pytest.mark.parametrize("value", ["a\0b", "\ud800", {"a": "\ud800"}, [1]])
 async def test_a_value_that_cannot_be_sent_names_the_parameter(database: Database, value: JsonValue) -> None:
-    with pytest.raises(errors.InvalidArgument, match=r"Parameter \$1 \(text\)"):
+    with pytest.raises(errors.InvalidArgument, check=says(r"Parameter \$1 \(text\)")):
         await database.query("select $1::text", [value])
 
 
@@ -412,7 +420,7 @@ async def test_a_parameter_without_a_type_asks_for_a_cast(database: Database) ->
 async def test_a_write_is_refused_and_changes_nothing(database: Database, admin: Any, sql: str) -> None:
     state = "select (select count(*) from customers), (select count(*) from orders), (select last_value from tickets)"
     before = await admin.fetchrow(state)
-    with pytest.raises(errors.PermissionDenied, match="read-only transaction"):
+    with pytest.raises(errors.PermissionDenied, check=says("read-only transaction")):
         await database.query(sql)
     assert await admin.fetchrow(state) == before
 
@@ -427,7 +435,7 @@ async def test_a_write_is_refused_and_changes_nothing(database: Database, admin:
     ],
 )
 async def test_several_statements_are_refused(database: Database, sql: str) -> None:
-    with pytest.raises(errors.InvalidArgument, match="one statement at a time"):
+    with pytest.raises(errors.InvalidArgument, check=says("one statement at a time")):
         await database.query(sql)
 
 
@@ -450,7 +458,7 @@ async def test_leaving_the_transaction_opens_no_way_to_write(url: str, sql: str)
 
 
 async def test_a_block_that_commits_cannot_write(database: Database, admin: Any) -> None:
-    with pytest.raises(errors.InvalidArgument, match="2D000"):
+    with pytest.raises(errors.InvalidArgument, check=says("2D000")):
         await database.query("do $$ begin commit; set transaction read write; delete from orders; end $$")
     assert await admin.fetchval("select count(*) from orders") == 2
 
@@ -465,7 +473,7 @@ async def test_copy_and_prepare_are_not_supported(database: Database, sql: str) 
 
 @pytest.mark.parametrize("sql", ["", "  ;\n", "-- nothing", "/* nothing"])
 async def test_no_statement_at_all_is_an_invalid_argument(database: Database, sql: str) -> None:
-    with pytest.raises(errors.InvalidArgument, match="no statement"):
+    with pytest.raises(errors.InvalidArgument, check=says("no statement")):
         await database.query(sql)
 
 
@@ -542,7 +550,7 @@ async def test_a_cancelled_scope_leaves_a_clean_session(url: str) -> None:
 async def test_a_wait_for_a_lock_ends_with_a_word_about_the_lock(database: Database, admin: Any) -> None:
     async with admin.transaction():
         await admin.execute("lock table customers in access exclusive mode")
-        with pytest.raises(errors.Unavailable, match="55P03") as caught:
+        with pytest.raises(errors.Unavailable, check=says("55P03")) as caught:
             await database.query("select * from customers", timeout_s=0.4)
     assert caught.value.retryable
 
@@ -580,7 +588,7 @@ async def test_a_caller_that_finds_every_connection_busy_is_told_so(url: str) ->
     database = Database(url, pool_size=1)
     busy = asyncio.create_task(database.query("select pg_sleep(60)"))
     await asyncio.sleep(0)
-    with pytest.raises(errors.Unavailable, match="in time") as caught:
+    with pytest.raises(errors.Unavailable, check=says("in time")) as caught:
         await database.query("select 1", timeout_s=0.2)
     assert "busy" in caught.value.hint
     busy.cancel()
@@ -632,7 +640,7 @@ async def test_a_connection_that_cannot_be_made_is_explained_without_secrets(dsn
 
 
 async def test_the_address_that_does_not_answer_is_named() -> None:
-    with pytest.raises(errors.Unavailable, match=r"127\.0\.0\.1:1"):
+    with pytest.raises(errors.Unavailable, check=says(r"127\.0\.0\.1:1")):
         await Database("postgresql://app:hunter2@127.0.0.1:1/shop").query("select 1")
 
 
@@ -662,7 +670,7 @@ async def test_an_unknown_role_is_unauthenticated(url: str) -> None:
 
 
 async def test_an_unknown_database_is_not_found(url: str) -> None:
-    with pytest.raises(errors.NotFound, match="no database"):
+    with pytest.raises(errors.NotFound, check=says("no database")):
         await Database(url.replace("/postgres?", "/no_such_database?")).query("select 1")
 
 
@@ -675,7 +683,7 @@ def test_the_module_does_not_import_the_driver() -> None:
 
 
 async def test_a_misspelt_table_suggests_the_near_ones(database: Database, schema: str) -> None:
-    with pytest.raises(errors.NotFound, match=r'"ordrs" does not exist.*42P01') as caught:
+    with pytest.raises(errors.NotFound, check=says(r'42P01.*"ordrs" does not exist')) as caught:
         await database.query("select * from ordrs")
     assert caught.value.hint == f"Did you mean {schema}.orders?"
 
@@ -694,13 +702,19 @@ async def test_the_schema_that_was_written_comes_first_among_near_names(
 
 
 async def test_a_misspelt_column_suggests_those_of_the_tables_in_the_statement(database: Database) -> None:
-    with pytest.raises(errors.NotFound, match="42703") as caught:
+    with pytest.raises(errors.NotFound, check=says("42703")) as caught:
         await database.query("select o.totl from orders as o")
     assert caught.value.hint == "Did you mean total?"
 
 
+async def test_a_misspelt_function_suggests_the_near_ones(database: Database, schema: str) -> None:
+    with pytest.raises(errors.NotFound) as caught:
+        await database.query("select doubl_of(2)")
+    assert caught.value.hint == f"Did you mean {schema}.double_of?"
+
+
 async def test_a_syntax_error_has_its_place(database: Database) -> None:
-    with pytest.raises(errors.InvalidArgument, match='at line 2, column 7, near "frm customers"'):
+    with pytest.raises(errors.InvalidArgument, check=says('at line 2, column 7, near "frm customers"')):
         await database.query("select 1, 'ü'\n  frm customers")
 
 
@@ -708,7 +722,7 @@ async def test_a_syntax_error_has_its_place(database: Database) -> None:
     ("sql", "kind", "sqlstate"),
     [
         ("select 1/0", errors.InvalidArgument, "22012"),
-        ("select no_such_function(1)", errors.InvalidArgument, "42883"),
+        ("select no_such_function(1)", errors.NotFound, "42883"),
         ("select * from no_such_schema.t", errors.NotFound, "42P01"),
         ("select 'x'::int", errors.InvalidArgument, "22P02"),
         ("vacuum", errors.InvalidArgument, "25001"),
@@ -716,117 +730,14 @@ async def test_a_syntax_error_has_its_place(database: Database) -> None:
     ],
 )
 async def test_other_errors_carry_the_sqlstate(
-    database: Database, sql: str, kind: type[Exception], sqlstate: str
+    database: Database, sql: str, kind: type[errors.ExpectedError], sqlstate: str
 ) -> None:
-    with pytest.raises(kind, match=sqlstate):
+    with pytest.raises(kind, check=says(sqlstate)):
         await database.query(sql)
 
 
 async def test_a_missing_privilege_names_the_object(reader_url: str) -> None:
     database = Database(reader_url)
-    with pytest.raises(errors.PermissionDenied, match="pg_authid"):
+    with pytest.raises(errors.PermissionDenied, check=says("pg_authid")):
         await database.query("select * from pg_authid")
     await database.close()
-
-
-# The catalog
-
-
-async def test_objects_of_every_kind_are_found(database: Database, schema: str) -> None:
-    found = {(o.name, o.kind) for o in await database.search_objects(schema=schema)}
-    assert found >= {
-        ("orders", "table"),
-        ("rich", "view"),
-        ("totals", "materialized_view"),
-        ("orders_by_customer", "index"),
-        ("tickets", "sequence"),
-        ("double_of(n integer)", "function"),
-        ("mood", "type"),
-        ("pair", "type"),
-        ("positive", "type"),
-    }
-    assert not any(name in {"_mood", "orders"} and kind == "type" for name, kind in found)
-
-
-@pytest.mark.parametrize(
-    ("pattern", "names"),
-    [
-        ("CUSTOM", ["customers", "customers_pkey", "orders_by_customer"]),
-        ("custom*", ["customers", "customers_pkey"]),
-        ("order?", ["orders"]),
-        ("%", []),
-        ("a_b", []),
-    ],
-)
-async def test_a_pattern_is_a_substring_or_a_glob(
-    database: Database, schema: str, pattern: str, names: list[str]
-) -> None:
-    assert [o.name for o in await database.search_objects(pattern, schema=schema)] == names
-
-
-async def test_a_pattern_with_a_dot_includes_the_schema(database: Database, schema: str) -> None:
-    assert [o.name for o in await database.search_objects(f"{schema}.order", kinds=["table"])] == ["orders"]
-
-
-async def test_an_object_has_its_comment_and_estimated_rows(database: Database, schema: str) -> None:
-    customers, orders = await database.search_objects(kinds=["table"], schema=schema)
-    assert (customers.estimated_rows, orders.comment) == (2, "What was bought")
-
-
-async def test_pages_of_objects_join_without_gap_or_repeat(database: Database, schema: str) -> None:
-    whole = await database.search_objects(schema=schema)
-    pages: list[Any] = []
-    while page := await database.search_objects(schema=schema, limit=3, after=key_of(pages)):
-        pages += page
-    assert pages == whole
-
-
-def key_of(objects: list[Any]) -> tuple[str, str, str] | None:
-    return (objects[-1].schema, objects[-1].name, objects[-1].kind) if objects else None
-
-
-async def test_system_objects_are_found_only_when_asked_for(database: Database) -> None:
-    assert await database.search_objects("pg_class", kinds=["table"]) == []
-    assert [o.name for o in await database.search_objects("pg_class", kinds=["table"], schema="pg_catalog")] == [
-        "pg_class"
-    ]
-
-
-async def test_a_table_is_described_with_its_keys(database: Database, schema: str) -> None:
-    table = await database.describe_table(schema, "orders")
-    assert [(c.name, c.type, c.nullable, c.default, c.comment) for c in table.columns] == [
-        ("id", "bigint", False, "generated as identity", None),
-        ("customer_id", "integer", False, None, None),
-        ("total", "numeric(10,2)", False, None, "With tax"),
-        ("doubled", "numeric", True, "generated always as ((total * (2)::numeric))", None),
-    ]
-    assert (table.kind, table.comment, table.primary_key) == ("table", "What was bought", ["id"])
-    (key,) = table.foreign_keys
-    assert (key.columns, key.referenced_schema, key.referenced_table, key.referenced_columns) == (
-        ["customer_id"],
-        schema,
-        "customers",
-        ["id"],
-    )
-    assert [index.name for index in table.indexes] == ["orders_by_customer", "orders_pkey"]
-
-
-async def test_a_view_is_described_too(database: Database, schema: str) -> None:
-    view = await database.describe_table(schema, "rich")
-    assert (view.kind, len(view.columns), view.primary_key, view.indexes) == ("view", 4, [], [])
-
-
-async def test_a_missing_table_suggests_the_near_ones(database: Database, schema: str) -> None:
-    with pytest.raises(errors.NotFound, match=r"no table or view public\.orderz") as caught:
-        await database.describe_table("public", "orderz")
-    assert f"{schema}.orders" in caught.value.hint
-
-
-async def test_table_names_complete_within_a_schema(database: Database, schema: str) -> None:
-    assert await database.table_names("or", 10, schema=schema) == ["orders"]
-    assert await database.table_names("", 2, schema=schema) == ["customers", "orders"]
-    assert await database.table_names("o%", 10, schema=schema) == []
-
-
-async def test_schema_names_complete(database: Database, schema: str) -> None:
-    assert await database.schema_names(schema, 10) == [schema]

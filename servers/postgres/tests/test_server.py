@@ -1,17 +1,27 @@
 """What a client of the PostgreSQL server sees, in both eras, with a real database behind it."""
 
+# asyncpg ships no types.
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+
+import asyncio
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any, cast
 
+import asyncpg
 import pytest
 from mcp import Client
 from mcp.shared.exceptions import MCPError
+from mcp.shared.subscriptions import ResourceUpdated
 from mcp.types import (
     CallToolResult,
     EmbeddedResource,
+    EmptyResult,
     PromptReference,
     ResourceTemplateReference,
+    ResourceUpdatedNotification,
+    SubscribeRequest,
+    SubscribeRequestParams,
     TextContent,
     TextResourceContents,
 )
@@ -96,7 +106,7 @@ async def test_a_table_is_a_resource_with_its_columns_and_keys(connect: Connect,
     async with connect(database_url=url(reader_url)) as client:
         (contents,) = (await client.read_resource("postgres:///public/orders")).contents
     assert isinstance(contents, TextResourceContents)
-    assert 'foreign key ["customer_id"] references public.customers ["id"]' in contents.text
+    assert "FOREIGN KEY (customer_id) REFERENCES customers(id)" in contents.text
 
 
 async def test_a_missing_table_is_a_protocol_error_with_candidates(connect: Connect, reader_url: str) -> None:
@@ -104,6 +114,153 @@ async def test_a_missing_table_is_a_protocol_error_with_candidates(connect: Conn
         with pytest.raises(MCPError, match=r"public\.orders") as refused:
             await client.read_resource("postgres:///public/ordrs")
     assert refused.value.error.data[ERROR_META_KEY]["code"] == "not_found"
+
+
+async def test_a_schema_is_a_resource_with_its_tables(connect: Connect, reader_url: str) -> None:
+    async with connect(database_url=url(reader_url)) as client:
+        (contents,) = (await client.read_resource("postgres:///public")).contents
+    assert isinstance(contents, TextResourceContents)
+    assert '["orders","table",240,"One row for each order; its lines are in order_items."]' in contents.text
+
+
+async def test_a_missing_schema_is_not_found(connect: Connect, reader_url: str) -> None:
+    async with connect(database_url=url(reader_url)) as client:
+        with pytest.raises(MCPError, match="no schema nowhere") as refused:
+            await client.read_resource("postgres:///nowhere")
+    assert refused.value.error.data[ERROR_META_KEY]["code"] == "not_found"
+
+
+async def test_a_plan_names_its_slow_steps_and_their_notes(connect: Connect, database_url: str) -> None:
+    await made_big(database_url)
+    async with connect(database_url=url(as_role(database_url))) as client:
+        sql = {"sql": "select * from big where k = 7", "analyze": True}
+        result = structured(await client.call_tool("explain_query", sql))
+    rows = result["untrusted"]["rows"]
+    assert result["slow_steps"] == [1]
+    assert "an index on (k) may help" in rows[0][-1][0]
+    assert rows[0][result["untrusted"]["columns"].index("actual_rows")] == 20
+
+
+async def test_a_statement_above_the_cost_limit_is_planned_but_not_run(connect: Connect, reader_url: str) -> None:
+    sql = "select * from orders a, orders b"
+    async with connect(database_url=url(reader_url), max_cost=10.0) as client:
+        planned = await client.call_tool("explain_query", {"sql": sql})
+        refused = await client.call_tool("explain_query", {"sql": sql, "analyze": True})
+    assert not planned.is_error
+    assert (refused.meta or {})[ERROR_META_KEY]["code"] == "too_large"
+
+
+async def test_a_table_is_described_and_joined_to_another(connect: Connect, reader_url: str) -> None:
+    async with connect(database_url=url(reader_url)) as client:
+        arguments = {"table": "customers", "join_to": "products"}
+        rows = structured(await client.call_tool("describe_table", arguments))["untrusted"]["rows"]
+    parts = ["table", "columns", "constraints", "referenced_by", "indexes", "statistics", "join_path"]
+    assert list(dict.fromkeys(row[0] for row in rows)) == parts
+    assert len(rows[-1][2]) == 3
+
+
+async def test_a_description_pages_without_gap_or_repeat(connect: Connect, reader_url: str) -> None:
+    pages: list[Any] = []
+    whole: list[Any] = []
+    arguments: dict[str, Any] = {"table": "customers"}
+    async with connect(database_url=url(reader_url)) as client:
+        whole = structured(await client.call_tool("describe_table", arguments))["untrusted"]["rows"]
+    async with connect(database_url=url(reader_url), max_output_characters=1500) as client:
+        while True:
+            page = structured(await client.call_tool("describe_table", arguments))
+            pages += page["untrusted"]["rows"]
+            if "cursor" not in page:
+                break
+            arguments["cursor"] = page["cursor"]
+    assert pages == whole
+
+
+async def test_detail_decides_what_is_said_of_each_object(connect: Connect, reader_url: str) -> None:
+    found: dict[str, Any] = {}
+    async with connect(database_url=url(reader_url)) as client:
+        for detail in ("names", "summary", "full"):
+            arguments = {"pattern": "order_status", "kinds": ["type"], "detail": detail}
+            (found[detail],) = structured(await client.call_tool("search_objects", arguments))["untrusted"]["rows"]
+    name = ["public", "order_status", "type"]
+    assert found == {
+        "names": name,
+        "summary": [*name, None, None],
+        "full": [*name, None, None, ["pending", "paid", "shipped", "cancelled"]],
+    }
+
+
+async def test_schemas_are_listed(connect: Connect, reader_url: str) -> None:
+    async with connect(database_url=url(reader_url)) as client:
+        rows = structured(await client.call_tool("list_schemas", {}))["untrusted"]["rows"]
+    assert [row[0:1] + row[2:5] for row in rows] == [["public", 4, 1, 0]]
+
+
+async def test_health_says_what_was_checked_and_what_was_hidden(connect: Connect, reader_url: str) -> None:
+    async with connect(database_url=url(reader_url)) as client:
+        result = structured(await client.call_tool("check_health", {"checks": ["sequences", "constraints"]}))
+    assert (result["count"], result["checked"]) == (0, ["sequences", "constraints"])
+
+
+@pytest.mark.parametrize(
+    ("tool", "extension"), [("top_queries", "pg_stat_statements"), ("recommend_indexes", "hypopg")]
+)
+async def test_a_missing_extension_is_unsupported_and_named(
+    connect: Connect, reader_url: str, tool: str, extension: str
+) -> None:
+    async with connect(database_url=url(reader_url)) as client:
+        result = await client.call_tool(tool, {})
+    assert (result.meta or {})[ERROR_META_KEY]["code"] == "unsupported"
+    assert f"CREATE EXTENSION {extension}" in text_of(result)
+
+
+async def test_a_slow_query_comes_with_its_tables(connect: Connect, reader_url: str) -> None:
+    async with connect(database_url=url(reader_url)) as client:
+        messages = (await client.get_prompt("speed_up_query", {"sql": "select * from order_totals"})).messages
+    attached = [m.content.resource.uri for m in messages if isinstance(m.content, EmbeddedResource)]
+    assert sorted(attached) == [f"postgres:///public/{name}" for name in ("customers", "order_items", "orders")]
+
+
+@pytest.mark.slow
+async def test_a_handshake_era_subscriber_hears_of_a_change_in_a_schema(database_url: str) -> None:
+    heard: list[str] = []
+
+    async def note(message: Any) -> None:
+        if isinstance(message, ResourceUpdatedNotification):
+            heard.append(message.params.uri)
+
+    await made_big(database_url)
+    settings = Settings(database_url=url(as_role(database_url)))
+    async with Client(build_server(settings), mode="legacy", message_handler=note) as client:
+        request = SubscribeRequest(params=SubscribeRequestParams(uri="postgres:///public/big"))
+        await client.session.send_request(request, EmptyResult)
+        await changed_until(database_url, lambda: heard)
+    assert set(heard) == {"postgres:///public/big"}
+
+
+@pytest.mark.slow
+async def test_a_listener_hears_of_a_change_in_a_schema(database_url: str) -> None:
+    await made_big(database_url)
+    settings = Settings(database_url=url(as_role(database_url)))
+    async with (
+        Client(build_server(settings), mode="2026-07-28") as client,
+        client.listen(resource_subscriptions=["postgres:///public"]) as events,
+    ):
+        heard = asyncio.create_task(anext(aiter(events)))
+        await changed_until(database_url, heard.done)
+    assert heard.result() == ResourceUpdated(uri="postgres:///public")
+
+
+async def changed_until(dsn: str, heard: Callable[[], object]) -> None:
+    """Change the schema again and again: the first look at it may come after a change."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        async with asyncio.timeout(20):
+            number = 0
+            while not heard():
+                number += 1
+                await connection.execute(f"comment on table big is 'change {number}'")
+    finally:
+        await connection.close()
 
 
 @pytest.mark.parametrize(
@@ -148,6 +305,20 @@ async def test_an_embedded_database_needs_no_credential(connect: Connect) -> Non
     async with connect(embedded="") as client:
         result = await client.call_tool("query", {"sql": "select count(*) from products"})
     assert structured(result)["untrusted"]["rows"] == [[24]]
+
+
+async def made_big(dsn: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute("create table big as select n, n % 1000 as k from generate_series(1, 20000) as n")
+        await connection.execute("grant select on big to reader")
+        await connection.execute("analyze big")
+    finally:
+        await connection.close()
+
+
+def as_role(dsn: str, role: str = "reader") -> str:
+    return dsn.replace("postgres@", f"{role}@", 1)
 
 
 def text_of(result: CallToolResult) -> str:

@@ -300,7 +300,7 @@ def _creation(binaries: Path, data: Path, *, durable: bool) -> list[tuple[list[s
 
 
 def _server(binaries: Path, data: Path, sockets: Path, *, durable: bool) -> list[str]:
-    settings = ["listen_addresses=", "unix_socket_permissions=0700"]
+    settings = ["listen_addresses=", "unix_socket_permissions=0700", "max_connections=300"]
     if not durable:
         settings += ["fsync=off", "synchronous_commit=off", "full_page_writes=off"]
     libraries = (f"lib*/{folder}pg_stat_statements.*" for folder in ("", "*sql*/"))

@@ -12,40 +12,67 @@ from mcp_server_postgres.values import JsonValue
 
 UNDEFINED_TABLE = "42P01"
 UNDEFINED_COLUMN = "42703"
+UNDEFINED_FUNCTION = "42883"
 
 _MAX_MESSAGE = 600
 
 # By SQLSTATE, or by its class (the first two characters), the more exact one first.
 _KINDS: dict[str, tuple[type[errors.ExpectedError], str]] = {
-    "25006": (errors.PermissionDenied, "This server runs every statement in a read-only transaction."),
-    "42501": (errors.PermissionDenied, "The database role lacks the privilege; someone with it has to GRANT it."),
-    "57014": (errors.DeadlineExceeded, "Narrow it (WHERE, LIMIT, fewer joins) or look at its plan with EXPLAIN."),
-    "55P03": (errors.Unavailable, "Another session holds a lock on it; try again later."),
-    "40001": (errors.Unavailable, "Another transaction got in the way; try again."),
-    "40P01": (errors.Unavailable, "Another transaction got in the way; try again."),
-    "42P18": (errors.InvalidArgument, "Add a cast that gives the parameter a type, such as $1::text."),
-    UNDEFINED_TABLE: (errors.NotFound, "Look for the name with search_objects."),
-    UNDEFINED_COLUMN: (errors.NotFound, "Look at the table's columns first."),
-    "3F000": (errors.NotFound, "Look for the schema with search_objects."),
-    "08": (errors.Unavailable, "The connection to the database broke; try again."),
     "0A": (errors.Unsupported, ""),
+    "08": (errors.Unavailable, "The connection to the database broke; try again."),
+    "23503": (errors.Conflict, "The row that is referred to is not there, or is still referred to."),
+    "23505": (errors.Conflict, "There is such a row already; change it instead, or use ON CONFLICT."),
+    "23P01": (errors.Conflict, "It overlaps with a row that is there already."),
+    "25001": (
+        errors.InvalidArgument,
+        "This server runs everything in a transaction, where this cannot run (CONCURRENTLY, VACUUM, CREATE DATABASE…): "
+        "leave CONCURRENTLY out, at the price of a lock, or have a person run it in psql.",
+    ),
+    "25006": (errors.PermissionDenied, "This tool runs every statement in a read-only transaction."),
+    "25P03": (errors.Unavailable, "The transaction was idle for too long and was ended; run the query again."),
+    "25P04": (errors.DeadlineExceeded, "The database ends transactions that take so long."),
+    "3F000": (errors.NotFound, "Look for the schema with search_objects."),
+    "40": (errors.Unavailable, "Another transaction got in the way; try again."),
+    "42501": (errors.PermissionDenied, "The database role lacks the privilege; someone with it has to GRANT it."),
+    UNDEFINED_COLUMN: (errors.NotFound, "Look at the table's columns first."),
+    "42704": (errors.NotFound, "Look for the name with search_objects."),
+    "42723": (errors.Conflict, "It exists already; use CREATE OR REPLACE, or another name."),
+    UNDEFINED_FUNCTION: (errors.NotFound, "Check name and argument types with search_objects; add casts where needed."),
+    UNDEFINED_TABLE: (errors.NotFound, "Look for the name with search_objects."),
+    "42P06": (errors.Conflict, "It exists already; use IF NOT EXISTS, or another name."),
+    "42P07": (errors.Conflict, "It exists already; use IF NOT EXISTS, or another name."),
+    "42701": (errors.Conflict, "It exists already; use IF NOT EXISTS, or another name."),
+    "42710": (errors.Conflict, "It exists already; use another name."),
+    "42P18": (errors.InvalidArgument, "Add a cast that gives the parameter a type, such as $1::text."),
+    "2BP01": (errors.Conflict, "Other objects depend on it; drop those first, or use CASCADE."),
     "53": (errors.Unavailable, "The database is out of a resource; try again later."),
     "54": (errors.TooLarge, "Make the statement simpler."),
+    "55000": (errors.Conflict, ""),
+    "55006": (errors.Conflict, "It is in use by another session."),
+    "55P03": (errors.Unavailable, "Another session holds a lock on it; try again later."),
     "57": (errors.Unavailable, "The database is stopping, starting or ended this session; try again."),
+    "57014": (errors.DeadlineExceeded, "Narrow it (WHERE, LIMIT, fewer joins) or look at its plan with EXPLAIN."),
     "58": (errors.Unavailable, "The database has trouble with its own system."),
+    "72": (errors.Unavailable, "The rows as of that moment are gone; run the query again."),
     "XX": (errors.Unavailable, "The database has an internal fault."),
 }
 
 
 @dataclass(eq=False)
 class Refusal(Exception):
-    """What the server says about a statement or a connection; the position counts characters from 1, 0 for none."""
+    """What the server says about a statement or a connection.
+
+    Attributes:
+        position: the character that it means, counted from 1; 0 for none.
+        beginning: our own words to go before.
+    """
 
     sqlstate: str
     message: str
     detail: str
     context: str
     position: int
+    beginning: str = ""
 
 
 @dataclass(eq=False)
@@ -59,14 +86,32 @@ class InvalidAddress(Exception):
     """The URL or the environment does not say where the database is."""
 
 
+class CommitInDoubt(errors.Unavailable):
+    """Nobody can tell whether a transaction was committed; the server can, once it is back."""
+
+    retryable = False
+
+    def __init__(self, xid: str) -> None:
+        super().__init__(
+            "The connection ended while the server was committing: it is unknown whether the changes were applied.",
+            hint=f"Do not repeat it yet. Find out by the query: select pg_xact_status('{xid}'::xid8), which says "
+            "committed, aborted or in progress.",
+        )
+
+
 def expected(error: Refusal, sql: str, suggestion: str = "") -> errors.ExpectedError:
     """Return the typed error for what the server said about `sql`; a suggestion takes the place of the usual hint."""
     state = error.sqlstate
     if state == "42601" and "multiple commands" in error.message:
         return errors.InvalidArgument("PostgreSQL runs one statement at a time here.", hint="Send them one by one.")
     kind, hint = _KINDS.get(state) or _KINDS.get(state[:2]) or (errors.InvalidArgument, "")
-    text = f"{_subject(error)}{_capped(error.message)} (SQLSTATE {state}){_place(error, sql)}. {_capped(error.detail)}"
-    return kind(text.rstrip(), hint=suggestion or hint)
+    # What the server says may quote a row or an identifier, and a function may raise anything.
+    said = f"{_subject(error)}{_capped(error.message)} {_capped(error.detail)}".strip()
+    return kind(
+        f"{error.beginning}PostgreSQL refuses this (SQLSTATE {state}){_place(error, sql)}.",
+        untrusted=said,
+        hint=suggestion or hint,
+    )
 
 
 def refused_connection(error: Refusal, address: str, how_to_connect: str) -> errors.ExpectedError:
@@ -95,29 +140,6 @@ def words_of(sql: str) -> list[JsonValue]:
     """Return the words of a statement that may be names, folded as the server folds them and as they are."""
     words = re.findall(r"[^\W\d][\w$]*", sql)
     return sorted({word.lower() for word in words} | set(words))[:1000]
-
-
-def first_word(sql: str) -> str:
-    """Return the first word in lower case, past blanks, empty statements and comments, which nest; empty if none."""
-    start = _end_of_blanks(sql, 0)
-    while sql.startswith("/*", start):
-        start = _end_of_blanks(sql, _end_of_comment(sql, start))
-    found = re.compile(r"\w+|.").match(sql, start)
-    return found.group().lower() if found else ""
-
-
-def _end_of_comment(sql: str, start: int) -> int:
-    depth = 0
-    for mark in re.compile(r"/\*|\*/").finditer(sql, start):
-        depth += 1 if mark.group() == "/*" else -1
-        if depth == 0:
-            return mark.end()
-    return len(sql)
-
-
-def _end_of_blanks(sql: str, start: int) -> int:
-    blanks = re.compile(r"(?:[\s;]|--[^\n\r]*)*").match(sql, start)
-    return blanks.end() if blanks else start
 
 
 def _subject(error: Refusal) -> str:

@@ -11,9 +11,9 @@ in this file, the few uses of its internals that text takes included.
 # pyright: reportUnknownParameterType=false, reportAttributeAccessIssue=false
 
 import asyncio
-import math
+import configparser
 from collections.abc import Generator, Iterable, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any, TypeAlias, cast
@@ -22,10 +22,13 @@ import asyncpg
 from asyncpg.prepared_stmt import PreparedStatement
 from asyncpg.protocol import BUILTIN_TYPE_NAME_MAP
 
+from mcp_server_postgres.bounded_messages import CUT_MARK, UNLIMITED, BoundedMessages
 from mcp_server_postgres.sql_errors import ConnectionLost, InvalidAddress, Refusal
+from mcp_server_postgres.values import Type
 
-_CLOSE_TIMEOUT_S = 2
 _RESET_TIMEOUT_S = 5
+_LEAST_LONG_VALUE = 65_536  # bytes; values below are not worth the trouble to cut on their way
+_MOST_BYTES_A_CHARACTER = 4
 
 # One round trip. ROLLBACK and RESET ALL alone would leave session-level advisory locks and prepared statements behind.
 _RESET = "ROLLBACK; SELECT pg_catalog.pg_advisory_unlock_all(); DEALLOCATE ALL; CLOSE ALL; UNLISTEN *; RESET ALL"
@@ -49,6 +52,15 @@ Row: TypeAlias = tuple[str | CutText | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
+class Portion:
+    """Some rows of a statement, whether they are the last, and then the server's word on it, such as "UPDATE 3"."""
+
+    rows: list[Row]
+    done: bool
+    tag: str
+
+
+@dataclass(frozen=True, slots=True)
 class Statement:
     """A statement that the server has parsed: the types of its parameters, and its columns' names and types."""
 
@@ -58,50 +70,73 @@ class Statement:
 
 
 class TextConnection(asyncpg.Connection):
-    """A connection that runs one statement at a time in the unnamed portal."""
+    """A connection that runs one statement at a time in the unnamed portal. Its methods raise what `connect` raises.
 
-    _max_cell_characters: float = math.inf
+    Attributes:
+        types: what is known of the types that this connection has met, by OID.
+        leftovers: a statement of our own that clears what nothing else does; it runs once, with the next reset.
+    """
 
-    async def use_text(self) -> None:
+    types: dict[int, Type]
+    leftovers: str
+    _messages: BoundedMessages
+    _max_cell_characters = UNLIMITED
+
+    def use_text(self) -> None:
         """Do this once, before the first statement."""
+        self.types = {}
+        self.leftovers = ""
         self._use_text_for(_BUILTIN_OIDS)
+        self._messages = BoundedMessages(cast("Any", self._protocol))
+        self._transport.set_protocol(self._messages)
 
     async def reset(self, *, timeout: float | None = None) -> None:  # noqa: ASYNC109 (asyncpg's signature)
         """End the transaction and forget everything that a statement may have left in the session."""
-        self._max_cell_characters = math.inf
-        async with asyncio.timeout(timeout or _RESET_TIMEOUT_S):
-            await self.execute(_RESET)
+        self._limit_cells(UNLIMITED)
+        leftovers, self.leftovers = self.leftovers, ""
+        with plain_errors():
+            async with asyncio.timeout(timeout or _RESET_TIMEOUT_S):
+                await self.execute(f"{_RESET}; {leftovers}")
 
-    async def begin(self, transaction: str) -> None:
-        """Run SQL of our own that opens a transaction."""
-        await self.execute(transaction)
+    async def end(self, timeout_s: float) -> None:
+        """Close the connection in good order."""
+        with plain_errors():
+            await self.close(timeout=timeout_s)
+
+    async def run(self, sql: str) -> None:
+        """Run statements of our own that return nothing, in one round trip."""
+        with plain_errors():
+            await self.execute(sql)
 
     async def texts(self, sql: str, *arguments: str) -> list[tuple[str, ...]]:
         """Run a query of our own whose values are never NULL."""
-        return [tuple(record) for record in await self.fetch(sql, *arguments)]
+        self._limit_cells(UNLIMITED)
+        with plain_errors():
+            return [tuple(record) for record in await self.fetch(sql, *arguments)]
 
     async def parse(self, sql: str) -> Statement:
         """Have the server parse one statement; it refuses several."""
-        prepared = await self.prepare(sql, name="")
+        with plain_errors():
+            prepared = await self.prepare(sql, name="")
         columns = [(attribute.name, attribute.type.oid) for attribute in prepared.get_attributes()]
         return Statement(prepared, [parameter.oid for parameter in prepared.get_parameters()], columns)
 
     async def first_rows(
         self, statement: Statement, arguments: Sequence[str | None], at_most: int, max_cell_characters: int
-    ) -> tuple[list[Row], bool]:
-        """Run the statement; return rows, and whether they are the last.
+    ) -> Portion:
+        """Run the statement and return its first rows.
 
-        Each value is cut as it is read: what is over the limit is never kept, whatever the number of rows.
+        Each value is cut as it arrives: what is over the limit is never kept, whatever the number of rows.
         """
-        self._max_cell_characters = max_cell_characters
+        self._limit_cells(max_cell_characters)
         state = statement.prepared._state
-        records, _, done = await self._protocol.bind_execute(state, arguments, "", at_most, True, None)  # noqa: FBT003
-        return [tuple(record) for record in records or ()], done
+        with plain_errors():
+            return _portion(await self._protocol.bind_execute(state, arguments, "", at_most, True, None))  # noqa: FBT003
 
-    async def more_rows(self, statement: Statement, at_most: int) -> tuple[list[Row], bool]:
+    async def more_rows(self, statement: Statement, at_most: int) -> Portion:
         """Continue what `first_rows` began; nothing else may have run on the connection since."""
-        records, _, done = await self._protocol.execute(statement.prepared._state, "", at_most, True, None)  # noqa: FBT003
-        return [tuple(record) for record in records or ()], done
+        with plain_errors():
+            return _portion(await self._protocol.execute(statement.prepared._state, "", at_most, True, None))  # noqa: FBT003
 
     async def _introspect_types(self, typeoids: Iterable[int], timeout: float | None) -> tuple[list[Any], Any]:  # noqa: ASYNC109
         self._use_text_for(typeoids)
@@ -112,50 +147,44 @@ class TextConnection(asyncpg.Connection):
         for oid in oids:
             settings.add_python_codec(oid, str(oid), "", [], "scalar", str, self._read, "text")
 
+    def _limit_cells(self, max_characters: int) -> None:
+        self._max_cell_characters = max_characters
+        self._messages.longest_value = max(max_characters * _MOST_BYTES_A_CHARACTER, _LEAST_LONG_VALUE)
+
     def _read(self, text: str) -> str | CutText:
         if len(text) <= self._max_cell_characters:
             return text
-        return CutText(text[: int(self._max_cell_characters)], len(text))
+        beginning, _, length = text.rpartition(CUT_MARK)
+        return CutText((beginning or text)[: self._max_cell_characters], int(length) if beginning else len(text))
 
 
-class TextPool:
-    """Connections that open when needed, at most `size` of them, and are wiped when they come back."""
+async def connect(dsn: str | None, timeout_s: float) -> TextConnection:
+    """Connect to a postgresql:// URL, or to where libpq's environment says.
 
-    def __init__(self, dsn: str | None, *, size: int, connect_timeout_s: float) -> None:
-        self._pool = asyncpg.create_pool(
-            dsn,
-            min_size=0,
-            max_size=size,
-            timeout=connect_timeout_s,
-            connection_class=TextConnection,
-            init=cast("Any", TextConnection.use_text),
-            # Only the unnamed statement is used: DEALLOCATE ALL and poolers in transaction mode leave no other choice.
-            statement_cache_size=0,
-            server_settings={"application_name": "mcp-server-postgres"},
-        )
-
-    async def open(self) -> None:
-        """Make the pool ready, without connecting."""
-        await self._pool
-
-    async def acquire(self) -> TextConnection:
-        """Wait for a connection, or make one."""
-        try:
-            with plain_errors():
-                return cast("TextConnection", await self._pool.acquire())
-        except ValueError as error:
-            raise InvalidAddress from error
-
-    async def release(self, connection: TextConnection) -> None:
-        """Give a connection back; it is wiped even when the caller is cancelled."""
+    Raises:
+        InvalidAddress: the URL or the environment makes no sense.
+        Refusal: the server does not want the connection.
+        ConnectionLost: nothing answers in time, or not in PostgreSQL's protocol.
+    """
+    try:
         with plain_errors():
-            await self._pool.release(connection)
+            connection: TextConnection = await asyncpg.connect(
+                dsn,
+                timeout=cast("Any", timeout_s),
+                connection_class=TextConnection,
+                # Only the unnamed statement is used: DEALLOCATE ALL and poolers in transaction mode leave no choice.
+                statement_cache_size=0,
+                server_settings={"application_name": "mcp-server-postgres"},
+            )
+    except (ValueError, OverflowError, LookupError, configparser.Error) as error:
+        raise InvalidAddress from error
+    connection.use_text()
+    return connection
 
-    async def close(self) -> None:
-        """Close every connection; statements still running after two seconds are cut off."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_CLOSE_TIMEOUT_S):
-                await self._pool.close()
+
+def _portion(answer: tuple[Any, bytes | None, bool]) -> Portion:
+    records, status, done = answer
+    return Portion([tuple(record) for record in records or ()], done, (status or b"").decode())
 
 
 @contextmanager
@@ -163,6 +192,8 @@ def plain_errors() -> Generator[None]:
     """Turn asyncpg's exceptions into those of `sql_errors`."""
     try:
         yield
+    except asyncpg.ConnectionDoesNotExistError as error:  # the driver's own, though it looks like the server's
+        raise ConnectionLost(timed_out=False) from error
     except asyncpg.PostgresError as error:
         raise Refusal(
             sqlstate=error.sqlstate or "",
@@ -173,5 +204,5 @@ def plain_errors() -> Generator[None]:
         ) from error
     except asyncpg.ClientConfigurationError as error:
         raise InvalidAddress from error
-    except (asyncpg.InterfaceError, OSError) as error:
+    except (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
         raise ConnectionLost(timed_out=isinstance(error, TimeoutError)) from error

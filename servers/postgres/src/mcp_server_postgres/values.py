@@ -22,7 +22,7 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from functools import cache
 from typing import TypeAlias
 
@@ -110,7 +110,11 @@ def _exact_integer(digits: str) -> int:
 
 def _exact_float(digits: str) -> float:
     number = float(digits)
-    if not math.isfinite(number) or Decimal(repr(number)) != Decimal(digits):
+    try:
+        exact = math.isfinite(number) and Decimal(repr(number)) == Decimal(digits)
+    except InvalidOperation:  # an exponent beyond what Decimal reads
+        exact = False
+    if not exact:
         raise ValueError("not exact as a double")
     return number
 

@@ -1,0 +1,1 @@
+"""What a model can do with a database, one file a subject."""
