@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 TOOLS = ROOT / ".tools"
 PYTHON = ROOT / ".venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 PEERS = ROOT / "tests" / "peers"
-DEBIAN_PACKAGES = ("pgbouncer", "postgresql", "ripgrep")
+DEBIAN_PACKAGES = ("openssl", "pgbouncer", "postgresql", "ripgrep")
 
 SYNC = ("sync", "--locked", "--compile-bytecode", "--python", sys.executable)
 SERVERS_ALONE = ("--inexact", "--only-group", "servers")  # what the demo needs; takes nothing away that is there
