@@ -186,7 +186,7 @@ async def test_directories_are_listed_with_their_access(root: Path) -> None:
     async with Client(server) as client:
         result = await client.call_tool("list_allowed_directories", {})
     structured = cast(dict[str, Any], result.structured_content)
-    assert [row[2] for row in structured["rows"]] == ["read", "write"]
+    assert structured["rows"] == [[str(root), "read"], [str(root.parent), "write"]]
 
 
 async def test_a_directory_is_explored_with_its_tree_attached(root: Path, connect: Connect) -> None:

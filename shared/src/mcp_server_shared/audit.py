@@ -6,6 +6,7 @@ import logging
 import re
 import time
 from collections.abc import Mapping
+from functools import lru_cache
 from itertools import islice
 from typing import Any, Literal, cast
 
@@ -128,8 +129,16 @@ def _capped(value: Any) -> Any:
     return {"head": head, "bytes": len(raw), "sha256": hashlib.sha256(raw).hexdigest()}
 
 
+@lru_cache(maxsize=512)
+def _head_of_short(text: str, characters: int) -> str:
+    """Return the same as `_head`, remembered: a client has one name and few methods."""
+    return redact_text(text)[:characters]
+
+
 def _head(text: str, characters: int) -> str:
     """Return the beginning of a text without its secrets, in a time that does not grow with the text."""
+    if len(text) <= _MOST_NAME_CHARACTERS:
+        return _head_of_short(text, characters)
     # Redacted before it is cut, or half a secret would no longer look like one; so the end of the window goes too.
     window = redact_text(text[: 2 * characters + _LONGEST_UNSEEN])
     return (window if len(text) <= 2 * characters + _LONGEST_UNSEEN else window[:-_LONGEST_UNSEEN])[:characters]

@@ -82,29 +82,39 @@ class Call(Generic[StateT]):
         among `--threads` until it ends.
         """
         loop = asyncio.get_running_loop()
-        stopped = threading.Event()
-        claim = threading.Lock()  # of the thread that starts, or of the cancellation that came first
         place = object()
+        stopped = threading.Event()
+        changing = threading.Lock()  # of `stopped` and `working`, which two threads look at
+        working = False
+
+        def give_up_place() -> None:
+            self.limiter.release_on_behalf_of(place)
 
         def run() -> ResultT:
-            if not claim.acquire(blocking=False):
-                raise CallStopped
+            nonlocal working
+            with changing:
+                if stopped.is_set():  # left behind before it began
+                    raise CallStopped
+                working = True
             _stopped.set(stopped)
             try:
                 return work(*args, **kwargs)
             finally:
-                with suppress(RuntimeError):  # the loop has ended
-                    loop.call_soon_threadsafe(self.limiter.release_on_behalf_of, place)
+                with changing:
+                    working = False
+                    if stopped.is_set():
+                        with suppress(RuntimeError):  # the loop has ended
+                            loop.call_soon_threadsafe(give_up_place)
 
         await self.limiter.acquire_on_behalf_of(place)
         try:
             # With the limiter's own place, anyio would give it up as soon as the thread is left behind.
             return await run_sync(run, abandon_on_cancel=True, limiter=anyio.CapacityLimiter(1))
-        except anyio.get_cancelled_exc_class():
-            stopped.set()
-            if claim.acquire(blocking=False):
-                self.limiter.release_on_behalf_of(place)
-            raise
+        finally:
+            with changing:
+                stopped.set()
+                if not working:
+                    give_up_place()
 
     def checkpoint(self) -> None:
         """Raise `CallStopped` in a worker thread that was left behind."""

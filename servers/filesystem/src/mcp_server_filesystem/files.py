@@ -192,6 +192,10 @@ class Files:
         """Close the roots; no call may be under way."""
         self._roots.close()
 
+    def access(self) -> list[tuple[str, Literal["read", "write"]]]:
+        """Return the directories and what may be done in each; that is configuration, so no disk is asked."""
+        return [(root.path, "write" if root.writable else "read") for root in self._roots.roots]
+
     def roots(self) -> list[AllowedDirectory]:
         """Return the directories that may be read, in the operator's order."""
         return [AllowedDirectory(root.path, root.exists(), root.writable) for root in self._roots.roots]

@@ -91,9 +91,4 @@ async def get_file_info(call: Call[Files], path: Path) -> Records:
 
 async def list_allowed_directories(call: Call[Files]) -> Records:
     """List the directories that may be read or written; everything else is closed."""
-    directories = await call.in_thread(call.state.roots)
-    return Records(
-        columns=["path", "exists", "access"],
-        rows=[[d.path, d.exists, "write" if d.writable else "read"] for d in directories],
-        untrusted=False,
-    )
+    return Records(columns=["path", "access"], rows=[list(root) for root in call.state.access()], untrusted=False)
