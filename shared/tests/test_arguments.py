@@ -279,3 +279,31 @@ names = st.text(string.ascii_lowercase, min_size=1, max_size=5) | st.sampled_fro
 def test_compaction_keeps_every_argument_whatever_its_name(properties: dict[str, Schema]) -> None:
     schema: Schema = {"title": "Model", "type": "object", "properties": properties}
     assert list(compact_schema(schema)["properties"]) == list(properties)
+
+
+# Choices that the configuration decides
+
+
+async def pick(call: object, database: Annotated[str, Field(description="Which.")] = "only", limit: int = 3) -> None:
+    """Pick one."""
+
+
+def test_a_choice_among_several_is_required_and_lists_the_names() -> None:
+    schema = Arguments(pick, {"database": ("sales", "stock")}).schema
+    assert schema["properties"]["database"] == {"type": "string", "enum": ["sales", "stock"], "description": "Which."}
+    assert schema["required"] == ["database"]
+
+
+def test_a_name_that_is_no_choice_is_refused() -> None:
+    with pytest.raises(InvalidArgument, match="sales"):
+        Arguments(pick, {"database": ("sales", "stock")}).validate({"database": "other"})
+
+
+@pytest.mark.parametrize("names", [(), ("sales",)])
+def test_without_a_choice_there_is_no_such_argument(names: tuple[str, ...]) -> None:
+    assert Arguments(pick, {"database": names}).validate({}) == {"limit": 3}
+
+
+def test_without_a_choice_its_argument_is_refused() -> None:
+    with pytest.raises(InvalidArgument, match="database"):
+        Arguments(pick, {"database": ("sales",)}).validate({"database": "sales"})

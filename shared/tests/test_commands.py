@@ -36,6 +36,15 @@ class Done(NamedTuple):
 Notes = Callable[..., Done]
 
 
+def sign_in(arguments: list[str]) -> int:
+    """Sign in.
+
+    This is for those who ask for its own help.
+    """
+    sys.stdout.write(f"signed in {' '.join(arguments)}\n")
+    return 3
+
+
 @pytest.fixture
 def notes(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Generator[Notes]:
     """Run a command of the notes server in this process, where it is quicker."""
@@ -49,7 +58,9 @@ def notes(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) ->
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
         try:
-            code: int | str | None = run_command(Program(ABOUT, Settings, build_server), list(arguments))
+            code: int | str | None = run_command(
+                Program(ABOUT, Settings, build_server), list(arguments), {"sign-in": sign_in}
+            )
         except SystemExit as exit_:
             code = exit_.code
         assert isinstance(code, int)
@@ -100,6 +111,11 @@ def test_help_names_every_setting_with_its_variable(notes: Notes) -> None:
     assert missing == []
 
 
+@pytest.mark.parametrize("option", ["--yes", "--name NAME", "--scope user|project", "--keyring", "--plain-secrets"])
+def test_help_names_the_options_of_install(notes: Notes, option: str) -> None:
+    assert f"\n  {option}" in notes("--help").stdout
+
+
 def test_help_says_which_settings_may_come_from_a_file(notes: Notes) -> None:
     [line] = [line for line in notes("--help").stdout.splitlines() if "NOTES_API_TOKEN" in line]
     assert "or …_FILE" in line
@@ -137,8 +153,12 @@ def test_check_reports_on_stdout(notes: Notes) -> None:
 
 
 def test_check_reports_as_json(notes: Notes) -> None:
-    findings = json.loads(notes("check", "--json").stdout)
-    assert {"level": "ok", "text": "2 notes.", "advice": ""} in findings
+    report = json.loads(notes("check", "--json").stdout)
+    assert (report["server"], report["usable"]) == ("mcp-server-shared", True)
+    assert {"level": "ok", "text": "2 notes.", "advice": ""} in report["findings"]
+    tools = {tool["name"]: tool for tool in report["tools"]}
+    assert tools["list_notes"] == {"name": "list_notes", "listed": True, "why_not": ""}
+    assert (tools["write_note"]["listed"], "--allow-write" in tools["write_note"]["why_not"]) == (False, True)
 
 
 # call
@@ -286,10 +306,40 @@ def test_check_reports_an_expected_failure_as_a_problem(notes: Notes, capfd: pyt
         server.findings = unreachable
         return server
 
-    code = run_command(Program(ABOUT, Settings, build), ["check"])
+    code = run_command(Program(ABOUT, Settings, build), ["check"], {})
     assert (code, "✗ Nothing answers.\n  Is it running?" in capfd.readouterr().out) == (1, True)
+
+
+def test_check_says_which_tools_the_credential_keeps_from_being_listed(
+    notes: Notes, capfd: pytest.CaptureFixture[str]
+) -> None:
+    async def lacking(state: object) -> dict[str, str]:
+        return {"read_note": "It lacks the scope notes.read."}
+
+    def build(settings: Settings) -> Server[StoredNotes]:
+        return build_server(settings, unusable=lacking)
+
+    run_command(Program(ABOUT, Settings, build), ["check"], {})
+    assert "Not listed: read_note.\n  It lacks the scope notes.read.\n" in capfd.readouterr().out
 
 
 def test_a_flag_of_call_may_have_a_value_that_looks_like_an_argument(notes: Notes) -> None:
     done = notes("call", "delete_note", "name=first", "--allow-write", "--confirm", "delete=never")
     assert (done.code, done.stderr) == (0, "")
+
+
+def test_check_names_what_is_not_listed_once_for_each_flag(notes: Notes) -> None:
+    assert "✓ Not listed: write_note, delete_note.\n  --allow-write would let it " in notes("check").stdout
+
+
+def test_a_command_of_the_server_itself_gets_its_arguments_and_gives_the_exit_code(notes: Notes) -> None:
+    assert notes("sign-in", "as", "me") == (3, "signed in as me\n", "")
+
+
+def test_help_names_a_command_of_the_server_itself_with_the_first_line_of_its_docstring(notes: Notes) -> None:
+    [line] = [line for line in notes("--help").stdout.splitlines() if "sign-in" in line]
+    assert line.endswith("  sign in")
+
+
+def test_help_of_a_command_of_the_server_itself_is_its_docstring(notes: Notes) -> None:
+    assert notes("sign-in", "--help") == (0, "Sign in.\n\nThis is for those who ask for its own help.\n", "")

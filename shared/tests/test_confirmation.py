@@ -170,7 +170,7 @@ async def test_the_deadline_pauses_while_a_person_thinks() -> None:
     async def careful(call: Call[Notes]) -> Records:
         """Ask."""
         calls.append(call)
-        await call.confirm("x", "Sure?")
+        await call.confirm("delete", "Sure?")
         remaining.append(call.remaining_s())
         return Records(columns=[], rows=[])
 
@@ -246,6 +246,19 @@ async def test_an_answer_with_the_state_of_its_question_is_taken() -> None:
     assert "first" not in notes.texts
 
 
+async def test_an_answer_is_good_for_one_call() -> None:
+    notes = Notes()
+    async with manual(notes) as client:
+        state = await ask(client)
+        await agree(client, state)
+        notes.texts["first"] = "new"
+        again = await agree(client, state)
+        assert (isinstance(again, InputRequiredResult), "first" in notes.texts) == (True, True)
+        assert isinstance(again, InputRequiredResult)
+        await agree(client, again.request_state)
+    assert "first" not in notes.texts
+
+
 async def test_an_answer_without_a_state_is_asked_for_again() -> None:
     notes = Notes()
     async with manual(notes) as client:
@@ -290,7 +303,7 @@ async def test_an_answer_is_asked_for_again_when_the_words_have_changed_since() 
 
     async def careful(call: Call[Notes], name: str) -> Records:
         """Ask."""
-        await call.confirm("x", next(words))
+        await call.confirm("delete", next(words))
         done.append(name)
         return Records(columns=[], rows=[])
 
@@ -314,8 +327,8 @@ async def test_a_tool_may_ask_two_questions(era: str) -> None:
 
     async def careful(call: Call[Notes]) -> Records:
         """Ask twice."""
-        await call.confirm("x", "Delete the note?")
-        await call.confirm("x", "And its history?")
+        await call.confirm("delete", "Delete the note?")
+        await call.confirm("delete", "And its history?")
         done.append("deleted")
         return Records(columns=[], rows=[])
 

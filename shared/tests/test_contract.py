@@ -57,6 +57,8 @@ GOOD = Subject(
         Example("read_note", {"name": "note-60"}, paged=True),
         Example("chatter", needs_upstream=False),
         Example("crash", needs_upstream=False),
+        Example("running", needs_upstream=False),
+        Example("count", {"to": 3}, needs_upstream=False),
     ],
     resources=["note:///note-90"],
     prompts=[Example("review_note", {"name": "first"})],
@@ -576,6 +578,7 @@ import sys
 sys.path.insert(0, {TESTS!r})
 import atexit, functools, logging, os, random, time
 from mcp.shared.exceptions import MCPError
+from mcp_server_shared import logs
 from mcp_server_shared.start import Program, start
 import notes.server
 from notes.server import ABOUT, NotFound, Notes, Settings
@@ -590,7 +593,8 @@ def line(record):
 
 def build_server(settings):
     server = notes.server.build_server(settings)
-    logging.getLogger("audit").addFilter(lambda record: line(record.msg) or True)
+    written = logs.audit
+    logs.audit = lambda said: (line(said), written(said))
     change(server)
     return server
 

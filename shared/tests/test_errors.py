@@ -10,6 +10,7 @@ from mcp_server_shared.errors import (
     NotFound,
     RateLimited,
     did_you_mean,
+    sentence,
 )
 
 any_text = st.text(max_size=3_000)
@@ -59,3 +60,8 @@ def test_the_twin_of_a_final_error_has_no_time() -> None:
 @pytest.mark.parametrize(("name", "expected"), [("ordrs", "did you mean orders?"), ("zzz", ""), ("x" * 1_000_000, "")])
 def test_only_near_names_are_suggested(name: str, expected: str) -> None:
     assert did_you_mean(name, ["orders", "customers"]) == expected
+
+
+def test_a_sentence_begins_with_a_capital_and_keeps_the_names_in_it_as_they_are() -> None:
+    assert sentence(did_you_mean("iphone 15", ["iPhone 15"])) == "Did you mean iPhone 15?"
+    assert sentence("") == ""

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import anyio
 import pytest
@@ -57,7 +57,7 @@ def rendering(budget: int, results: Literal["both", "text"] = "both") -> Renderi
 
 
 def rendered(output: Output, budget: int = 25_000, results: Literal["both", "text"] = "both") -> CallToolResult:
-    return anyio.run(rendering(budget, results).tool_result, output)
+    return CallToolResult.model_validate(anyio.run(rendering(budget, results).tool_result, output), by_name=False)
 
 
 def structured_of(result: CallToolResult) -> dict[str, Any]:
@@ -136,6 +136,41 @@ def test_the_text_form_of_records_gives_back_the_exact_values(table: Records) ->
     assert body == {"columns": table.columns, "rows": [list(row) for row in table.rows]}
 
 
+@given(facts)
+def test_the_first_line_gives_back_the_exact_facts(metadata: dict[str, Any]) -> None:
+    outputs = (
+        Records(columns=[], rows=[], facts=metadata),
+        Document(text="x", facts=metadata),
+        Media(data=b"x", mime_type="image/png", facts=metadata),
+    )
+    for output in outputs:
+        line = cast(TextContent, rendered(output).content[0]).text.partition("\n")[0]
+        found = json.loads(read_notation(line))
+        assert {name: value for name, value in found.items() if name != "count"} == metadata
+
+
+def test_what_json_cannot_carry_is_shown_in_records_of_our_own_too() -> None:
+    result = rendered(Records(columns=["path"], rows=[["\udce9\u202e"]], untrusted=False))
+    assert text_of(result) == '{"count":1}\n["path"]\n["⟦U+DCE9⟧⟦U+202E⟧"]'
+
+
+NAMES = ["\udcff.txt", "⟦U+202E⟧x", "\u202ex", "⟦", "⟦U+27E6⟧"]
+
+
+@pytest.mark.parametrize("name", NAMES, ids=ascii)
+def test_a_name_is_found_by_what_either_form_shows_of_it(name: str) -> None:
+    result = rendered(Records(columns=["name"], rows=[[name]], facts={"path": name}))
+    structured = json.loads(on_the_wire(structured_of(result)))
+    shown = [
+        structured["path"],
+        structured["untrusted"]["rows"][0][0],
+        json.loads(text_of(result).split("\n")[0])["path"],
+        json.loads(text_of(result).split("\n")[3])[0],
+        json.loads(text_of(rendered(Document(text="x", facts={"path": name}))).split("\n")[0])["path"],
+    ]
+    assert list(map(read_notation, shown)) == [name] * 5
+
+
 @given(tables(values.filter(lambda value: carriable(value) == value)))
 def test_the_structured_form_of_records_is_byte_exact(table: Records) -> None:
     structured = structured_of(rendered(table))
@@ -211,6 +246,18 @@ def test_what_we_say_ourselves_is_neither_marked_nor_labelled_untrusted() -> Non
 def test_records_are_labelled_by_who_wrote_them(untrusted: bool, integrity: str) -> None:  # noqa: FBT001
     result = rendered(Records(columns=[], rows=[], untrusted=untrusted))
     assert result.meta == {"mcp-servers/labels": {"integrity": integrity, "confidentiality": "private"}}
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        Records(columns=["a"], rows=[["x"]], confidentiality="public"),
+        Document(text="x", confidentiality="public"),
+        Media(data=b"x", mime_type="image/png", confidentiality="public"),
+    ],
+)
+def test_an_output_may_say_itself_who_may_see_it(output: Output) -> None:
+    assert rendered(output).meta == {"mcp-servers/labels": {"integrity": "untrusted", "confidentiality": "public"}}
 
 
 # Documents

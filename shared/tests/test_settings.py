@@ -14,6 +14,7 @@ class Settings(ServerSettings):
     """One setting of each kind."""
 
     env_prefix = "DEMO"
+    confirmations = ("delete", "other")
 
     directories: Annotated[tuple[Path, ...], Source(positional="DIR")] = ()
     allow_write: bool = False
@@ -103,7 +104,7 @@ def test_paths_in_a_variable_are_separated_as_in_path(monkeypatch: pytest.Monkey
 
 
 def test_a_repeatable_flag_replaces_what_the_environment_says() -> None:
-    assert load("--confirm", "never", MCP_CONFIRM="refuse,x=ask").confirm == ("never",)
+    assert load("--confirm", "never", MCP_CONFIRM="refuse,other=ask").confirm == ("never",)
 
 
 # Secrets from files
@@ -158,6 +159,10 @@ def test_a_secret_is_not_in_the_settings_representation() -> None:
             ["--confirm", "delete=maybe"],
             "--confirm (or MCP_CONFIRM) must be ask, never or refuse, or KIND= one of these",
         ),
+        (
+            ["--confirm", "delet=never"],
+            "--confirm (or MCP_CONFIRM) must have a KIND that there is: delete, other",
+        ),
     ],
 )
 def test_a_problem_is_told_in_plain_words(arguments: list[str], message: str) -> None:
@@ -178,6 +183,11 @@ def test_a_missing_required_setting_is_named_with_its_variable() -> None:
 def test_a_second_value_for_a_single_positional_is_refused() -> None:
     with pytest.raises(SettingsProblem, match=r"^too many arguments; see --help$"):
         Required.load([SECRET, SECRET], {})
+
+
+def test_a_command_that_is_misspelt_is_told_by_its_name() -> None:
+    with pytest.raises(SettingsProblem, match=r"^too many arguments; did you mean check\?$"):
+        ServerSettings.load(["chek"], {})
 
 
 @pytest.mark.parametrize(
@@ -230,3 +240,17 @@ def test_the_settings_of_the_server_itself_are_described_first() -> None:
 
 def test_each_setting_has_a_flag_or_a_place_and_a_variable() -> None:
     assert all((setting.flag or setting.positional) and setting.env for setting in Settings.settings())
+
+
+class Databases(ServerSettings):
+    """Several secrets under one name."""
+
+    env_prefix = "DATABASES"
+
+    database: Annotated[tuple[SecretStr, ...], Field(description="Each.")] = ()
+
+
+def test_a_file_may_hold_one_secret_a_line(tmp_path: Path) -> None:
+    (tmp_path / "secrets").write_text("a=postgresql://x\nb=postgresql://y\n", encoding="utf-8")
+    loaded = Databases.load([], {"DATABASES_DATABASE_FILE": str(tmp_path / "secrets")})
+    assert [each.get_secret_value() for each in loaded.database] == ["a=postgresql://x", "b=postgresql://y"]

@@ -1,8 +1,8 @@
 """The arguments of a tool or prompt, from its signature: the schema that is listed is exactly what is enforced."""
 
 import inspect
-from collections.abc import Callable, Mapping
-from typing import Any, cast
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any, Literal, cast, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
@@ -24,10 +24,15 @@ class Arguments:
     Args:
         fn: an annotated function; each parameter's `Field` holds its description and limits. Optional means
             having a default; `X | None = None` is listed as an optional X, since an explicit null counts as absent.
+        choices: for a string parameter that picks one of what the operator configured, the names there are. With
+            several, one of them is required; with less than two there is nothing to pick, so there is no such argument
+            and the function's default stands.
     """
 
-    def __init__(self, fn: Callable[..., Any]) -> None:
-        parameters = list(inspect.signature(fn, eval_str=True).parameters.values())[1:]
+    def __init__(self, fn: Callable[..., Any], choices: Mapping[str, Sequence[str]] | None = None) -> None:
+        signature = list(inspect.signature(fn, eval_str=True).parameters.values())[1:]
+        parameters = [_chosen(p, choices[p.name]) if choices and p.name in choices else p for p in signature]
+        parameters = [p for p in parameters if p is not None]
         # An argument may be called "schema" or "copy", as methods of a pydantic model are; a field may not.
         fields: dict[str, Any] = {
             f"{p.name}_": (p.annotation, ... if p.default is p.empty else p.default) for p in parameters
@@ -67,6 +72,14 @@ class Arguments:
         if not self.names:
             return "It takes no arguments."
         return f"Arguments: {', '.join(n if n in self.required else f'{n} (optional)' for n in self.names)}."
+
+
+def _chosen(parameter: inspect.Parameter, names: Sequence[str]) -> inspect.Parameter | None:
+    """Return a required parameter that takes one of the names; None when there is nothing to choose."""
+    if not names[1:]:
+        return None
+    metadata = get_args(parameter.annotation)[1:]
+    return parameter.replace(annotation=Annotated[(Literal[tuple(names)], *metadata)], default=inspect.Parameter.empty)
 
 
 def compact_schema(schema: dict[str, Any]) -> dict[str, Any]:

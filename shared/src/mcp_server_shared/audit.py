@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import logging
 import re
 import time
 from collections.abc import Mapping
@@ -16,11 +15,10 @@ from mcp.shared.exceptions import MCPError
 from mcp.types import INVALID_PARAMS
 from pydantic import ValidationError
 
+from mcp_server_shared import logs
+from mcp_server_shared.callers import caller
 from mcp_server_shared.errors import ERROR_META_KEY
-from mcp_server_shared.logs import AUDIT_LOGGER
 from mcp_server_shared.redaction import redact, redact_text
-
-logger = logging.getLogger(AUDIT_LOGGER)
 
 _MOST_ARGUMENTS = 50
 _MOST_ARGUMENT_BYTES = 2_048
@@ -45,7 +43,7 @@ class Audit:
 
     async def __call__(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
         """Serve one message; notifications leave no line."""
-        if ctx.request_id is None or not logger.isEnabledFor(logging.INFO):
+        if ctx.request_id is None or not logs.is_audited():
             return await call_next(ctx)
         started = time.perf_counter()
         ending: dict[str, Any] = {"outcome": "cancelled"}
@@ -53,7 +51,7 @@ class Audit:
             result = await call_next(ctx)
             ending = self._of_result(result)
         except MCPError as error:
-            ending = {"outcome": "error", "error": _code(error.error.data) or error.error.code}
+            ending = {"outcome": "error", "error": code_of(error.error.data) or error.error.code}
             raise
         except ValidationError:  # what the SDK answers when a message does not follow the protocol's schema
             ending = {"outcome": "error", "error": INVALID_PARAMS}
@@ -65,7 +63,7 @@ class Audit:
             raise
         finally:
             took = {"duration_ms": round((time.perf_counter() - started) * 1000, 3)}
-            logger.info(self._identity | _request(ctx) | ending | took)
+            logs.audit(self._identity | _request(ctx) | ending | took)
         return result
 
     def _of_result(self, result: HandlerResult) -> dict[str, Any]:
@@ -75,7 +73,7 @@ class Audit:
         if line["outcome"] == "complete":
             line["outcome"] = "ok"
         if failed:
-            line["error"] = _code(wire.get("_meta"))
+            line["error"] = code_of(wire.get("_meta"))
         text = _text(wire)
         line["output_characters"] = len(text)
         if self._log_results == "preview":
@@ -101,14 +99,6 @@ def _request(ctx: ServerRequestContext[Any, Any]) -> dict[str, Any]:
     if trace := _trace_id(params.get("_meta")):
         line["trace_id"] = trace
     return line
-
-
-def caller() -> str:
-    """Return who calls: the subject or client of the verified token, "local" where there is none."""
-    from mcp.server.auth.middleware.auth_context import get_access_token
-
-    token = get_access_token()
-    return "local" if token is None else token.subject or token.client_id
 
 
 def _arguments(arguments: Any) -> Any:
@@ -144,7 +134,8 @@ def _head(text: str, characters: int) -> str:
     return (window if len(text) <= 2 * characters + _LONGEST_UNSEEN else window[:-_LONGEST_UNSEEN])[:characters]
 
 
-def _code(carrier: Any) -> Any:
+def code_of(carrier: Any) -> Any:
+    """Return the code of an error, from `_meta` of a result or `data` of a protocol error."""
     return _item(_item(carrier, ERROR_META_KEY), "code")
 
 

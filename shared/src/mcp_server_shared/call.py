@@ -1,27 +1,33 @@
 """One request as a tool, resource or prompt sees it: the server's state, the caller, time, threads, questions."""
 
 import asyncio
+import json
 import math
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, ParamSpec, TypeVar
 
 import anyio
 from anyio.to_thread import run_sync
 from mcp.server.context import ServerRequestContext
 
-from mcp_server_shared.confirmation import ask, can_ask
+from mcp_server_shared.confirmation import STATE_LIVES_S, ask, can_ask
 from mcp_server_shared.cursors import Cursors
-from mcp_server_shared.errors import ConfirmationRequired
+from mcp_server_shared.errors import ConfirmationRequired, ExpectedError
+from mcp_server_shared.idempotency import once
+from mcp_server_shared.retries import wait_before_retry
 from mcp_server_shared.settings import ServerSettings
+from mcp_server_shared.store import Store
 
 StateT = TypeVar("StateT")
 ResultT = TypeVar("ResultT")
 P = ParamSpec("P")
 
+NOTED_FOR_S = 3_600.0
 
 _stopped: ContextVar[threading.Event | None] = ContextVar("stopped", default=None)  # of the thread that looks
 
@@ -50,12 +56,14 @@ class Call(Generic[StateT]):
     settings: ServerSettings
     request: ServerRequestContext[Any, Any]
     cursors: Cursors
+    store: Store
     limiter: anyio.CapacityLimiter
     scope: anyio.CancelScope
+    spent: dict[str, bool] = field(default_factory=dict[str, bool], repr=False)
 
     def remaining_s(self) -> float:
-        """Seconds until the deadline."""
-        return max(0.0, self.scope.deadline - anyio.current_time())
+        """Seconds until the deadline; also in a worker thread, for the timeout of a socket."""
+        return max(0.0, self.scope.deadline - time.monotonic())  # the clock of the event loop
 
     def position(self, cursor: str | None) -> Any:
         """Return the position that a cursor of this caller, tool and arguments stands for; None without a cursor.
@@ -122,6 +130,56 @@ class Call(Generic[StateT]):
         if stopped is not None and stopped.is_set():
             raise CallStopped
 
+    async def retry(self, attempt: Callable[[], Awaitable[ResultT]]) -> ResultT:
+        """Return what a request to the upstream gives, repeated when it was turned away; never for one that writes."""
+        attempts = 0
+        while True:
+            try:
+                return await attempt()
+            except ExpectedError as error:
+                attempts += 1
+                wait = wait_before_retry(error, attempts, self.remaining_s())
+                if wait is None:
+                    raise
+            await anyio.sleep(wait)
+
+    def retry_in_thread(self, attempt: Callable[[], ResultT]) -> ResultT:
+        """Do what `retry` does, in a worker thread."""
+        stopped = _stopped.get() or threading.Event()
+        attempts = 0
+        while True:
+            self.checkpoint()
+            try:
+                return attempt()
+            except ExpectedError as error:
+                attempts += 1
+                wait = wait_before_retry(error, attempts, self.remaining_s())
+                if wait is None:
+                    raise
+            stopped.wait(wait)
+
+    async def note(self, what: str) -> None:
+        """Remember for an hour that this caller did something, as "read private content"; for rules about flows."""
+        await self.store.put(self._slot("noted", what), "1", NOTED_FOR_S)
+
+    async def noted(self, what: str) -> bool:
+        """Whether this caller did it within the last hour."""
+        return await self.store.get(self._slot("noted", what)) is not None
+
+    async def once(self, key: str | None, work: Callable[[], Awaitable[Any]]) -> Any:
+        """Return the JSON value of a write, done at most once a day for a key that the caller chose.
+
+        Confirm before, not in the work: the wait for an answer would count as a first try.
+
+        Raises:
+            Conflict: as `idempotency.once` says.
+        """
+        return await work() if key is None else await once(self.store, self._slot("once", key), self.arguments, work)
+
+    def _slot(self, kind: str, name: str) -> str:
+        target = self.target if kind == "once" else ""
+        return json.dumps([kind, self.caller, target, name])
+
     async def progress(self, done: float, total: float | None = None, message: str | None = None) -> None:
         """Tell the client how far the call is; nothing is sent unless it asked."""
         await self.request.session.report_progress(done, total, message)
@@ -132,12 +190,14 @@ class Call(Generic[StateT]):
         Call it before anything is changed: a 2026-07-28 client answers by calling again from the start.
 
         Args:
-            kind: what is confirmed, the operator's word in `--confirm KIND=never`.
+            kind: one of the settings' `confirmations`: the operator's word in `--confirm KIND=never`.
             question: what the person reads: what will happen, to what.
 
         Raises:
             ConfirmationRequired: declined, refused by the operator, or the client cannot ask anybody.
         """
+        if kind not in self.settings.confirmations:
+            raise ValueError(f"the settings do not have {kind} among their confirmations")
         policy = self.settings.confirm_policy(kind)
         if policy == "never":
             return
@@ -154,11 +214,16 @@ class Call(Generic[StateT]):
         remaining = self.remaining_s()
         self.scope.deadline = math.inf  # a person thinks as long as they like
         try:
-            agreed = await ask(self.request, question)
+            agreed = await ask(self.request, question, self._spend)
         finally:
             self.scope.deadline = anyio.current_time() + remaining
         if not agreed:
             raise ConfirmationRequired("The user did not agree; nothing was done.", hint="Do not try it again unasked.")
+
+    async def _spend(self, name: str) -> bool:
+        if name not in self.spent:
+            self.spent[name] = await self.store.add(self._slot("agreed", name), "1", STATE_LIVES_S)
+        return self.spent[name]
 
 
 def _sizes_a_page(argument: str) -> bool:

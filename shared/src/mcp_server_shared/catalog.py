@@ -21,6 +21,11 @@ class Grant:
     needs: str
 
     @property
+    def name(self) -> str:
+        """The short name, which a caller's token has: "write" for "allow_write"."""
+        return self.setting.removeprefix("allow_")
+
+    @property
     def flag(self) -> str:
         """The switch on the command line."""
         return "--" + self.setting.replace("_", "-")

@@ -2,11 +2,13 @@
 
 A handshake-era client is asked while the call waits. A 2026-07-28 client is answered with the question, asks its user,
 and calls again from the start; what has been agreed so far travels in the request state, which the SDK's boundary
-seals and binds to the caller, the method, the target and the arguments.
+seals and binds to the caller, the method, the target and the arguments. Each state counts once.
 """
 
 import hashlib
 import json
+import secrets
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from mcp.server.context import ServerRequestContext
@@ -18,6 +20,9 @@ from pydantic import ValidationError
 from mcp_server_shared.errors import ConfirmationRequired
 
 Request = ServerRequestContext[Any, Any]
+Spend = Callable[[str], Awaitable[bool]]
+
+STATE_LIVES_S = 600.0  # as the SDK has it
 
 _AGREED = "confirm"
 _FORM = {
@@ -43,8 +48,13 @@ def can_ask(request: Request) -> bool:
     return elicitation is not None and (elicitation.form is not None or elicitation.url is None)
 
 
-async def ask(request: Request, question: str) -> bool:
+async def ask(request: Request, question: str, spend: Spend) -> bool:
     """Return whether a person agrees.
+
+    Args:
+        request: the call.
+        question: what the person reads.
+        spend: whether what was agreed under a name may be used, which is so for one call.
 
     Raises:
         InputNeeded: a 2026-07-28 client has yet to ask.
@@ -53,7 +63,7 @@ async def ask(request: Request, question: str) -> bool:
     form = ElicitRequestFormParams(message=question, requested_schema=_FORM)
     try:
         if request.protocol_version in MODERN_PROTOCOL_VERSIONS:
-            return _agreed_before(request, form)
+            return await _agreed_before(request, form, spend)
         if not request.session.can_send_request:
             raise ConfirmationRequired(
                 "A person has to confirm this, and this connection carries no questions.",
@@ -64,10 +74,10 @@ async def ask(request: Request, question: str) -> bool:
         raise ConfirmationRequired("A person has to confirm this, and the client failed to ask one.") from error
 
 
-def _agreed_before(request: Request, form: ElicitRequestFormParams) -> bool:
+async def _agreed_before(request: Request, form: ElicitRequestFormParams, spend: Spend) -> bool:
     """Return the answer that an earlier round of the same call brought to exactly these words."""
     params: dict[str, Any] = dict(request.params or {})
-    asked, *agreed = json.loads(params.get("requestState") or '[""]')
+    name, asked, *agreed = json.loads(params.get("requestState") or '["", ""]')
     words = hashlib.sha256(form.message.encode()).hexdigest()
     answers: dict[str, Any] = params.get("inputResponses") or {}
     answer = answers.get(_AGREED)
@@ -77,8 +87,10 @@ def _agreed_before(request: Request, form: ElicitRequestFormParams) -> bool:
         elif asked == words:
             return False
     if words in agreed:
-        return True
-    state = json.dumps([words, *agreed])
+        if await spend(name):
+            return True
+        agreed.clear()
+    state = json.dumps([secrets.token_hex(8), words, *agreed])
     raise InputNeeded(InputRequiredResult(input_requests={_AGREED: ElicitRequest(params=form)}, request_state=state))
 
 

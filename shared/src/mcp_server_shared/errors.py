@@ -161,3 +161,8 @@ def did_you_mean(name: str, known: Iterable[str], *, at_most: int = 3) -> str:
     """Return "did you mean a, b?" with the known names nearest to `name`, or an empty string when none is near."""
     near = get_close_matches(name[:100], list(known), n=at_most, cutoff=0.6)  # the time it takes grows with the name
     return f"did you mean {', '.join(near)}?" if near else ""
+
+
+def sentence(text: str) -> str:
+    """Return a text with a capital first letter and the rest as it is: the names in it stay exact."""
+    return text[:1].upper() + text[1:]

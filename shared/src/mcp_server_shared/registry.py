@@ -66,11 +66,18 @@ class Registry:
     resources: dict[str, ResourceEntry] = field(default_factory=dict[str, ResourceEntry])
     prompts: dict[str, PromptEntry] = field(default_factory=dict[str, PromptEntry])
 
-    def add_tool(self, fn: ToolFunction, title: str, annotations: ToolAnnotations, grant: Grant | None) -> None:
+    def add_tool(
+        self,
+        fn: ToolFunction,
+        title: str,
+        annotations: ToolAnnotations,
+        grant: Grant | None,
+        choices: Mapping[str, Sequence[str]] | None,
+    ) -> None:
         """Register a tool under its function's name, described by its docstring."""
         if annotations.read_only_hint is (grant is not None):
             raise ValueError(f"{fn.__name__}: a tool needs a grant exactly when it is not read-only")
-        arguments = Arguments(fn)
+        arguments = Arguments(fn, choices)
         has_records = self.structured and get_type_hints(fn).get("return") is Records
         listed = Tool(
             name=fn.__name__,
@@ -96,9 +103,15 @@ class Registry:
         entry = ResourceEntry(listed, UriTemplate.parse(uri_template), fn, Arguments(fn), complete, watch, grant)
         _put(self.resources, uri_template, entry)
 
-    def add_prompt(self, fn: PromptFunction, title: str, complete: Mapping[str, Completer]) -> None:
+    def add_prompt(
+        self,
+        fn: PromptFunction,
+        title: str,
+        complete: Mapping[str, Completer],
+        choices: Mapping[str, Sequence[str]] | None,
+    ) -> None:
         """Register a prompt; its arguments are strings."""
-        arguments = Arguments(fn)
+        arguments = Arguments(fn, choices)
         properties: dict[str, dict[str, Any]] = arguments.schema["properties"]
         listed_arguments = [
             PromptArgument(name=n, description=properties[n].get("description"), required=n in arguments.required)

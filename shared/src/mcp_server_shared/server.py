@@ -4,9 +4,11 @@ It stands on the SDK's low-level `Server` rather than on `MCPServer`: validation
 ours, so the upper layer would only do the same work twice, at start and on every call.
 """
 
+import hmac
 import logging
 import secrets
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from importlib.metadata import version
 from typing import Any, Generic, TypeVar, cast
@@ -22,7 +24,6 @@ from mcp.types import (
     INTERNAL_ERROR,
     INVALID_PARAMS,
     CallToolRequestParams,
-    CallToolResult,
     CompleteRequestParams,
     CompleteResult,
     Completion,
@@ -41,13 +42,14 @@ from mcp.types import (
     SubscribeRequestParams,
     SubscriptionsListenRequestParams,
     SubscriptionsListenResult,
-    TextContent,
     ToolAnnotations,
     UnsubscribeRequestParams,
 )
+from opentelemetry.trace import ProxyTracerProvider, get_tracer_provider
 
-from mcp_server_shared.audit import Audit, caller
+from mcp_server_shared.audit import Audit
 from mcp_server_shared.call import Call
+from mcp_server_shared.callers import caller, caller_has
 from mcp_server_shared.catalog import About, Finding, Grant
 from mcp_server_shared.confirmation import InputNeeded
 from mcp_server_shared.cursors import Cursors
@@ -61,8 +63,12 @@ from mcp_server_shared.errors import (
     RateLimited,
     Unsupported,
     did_you_mean,
+    sentence,
 )
-from mcp_server_shared.output import Rendering, labels
+from mcp_server_shared.hosting import Hosting
+from mcp_server_shared.limits import Limits
+from mcp_server_shared.output import Rendering, complete, labels, text_block
+from mcp_server_shared.redaction import redact_text
 from mcp_server_shared.registry import (
     Completer,
     PromptFunction,
@@ -73,7 +79,8 @@ from mcp_server_shared.registry import (
     Watcher,
 )
 from mcp_server_shared.settings import ServerSettings
-from mcp_server_shared.subscriptions import MOST_WATCHED, Subscriptions
+from mcp_server_shared.store import MemoryStore, Store
+from mcp_server_shared.subscriptions import Subscriptions, can_be_told
 from mcp_server_shared.untrusted import SENTENCE
 
 logger = logging.getLogger(__name__)
@@ -91,6 +98,7 @@ _CACHEABLE: tuple[CacheableMethod, ...] = (
 )
 _LIST_TTL_MS = 300_000
 _MOST_COMPLETIONS = 100
+_ASKED_AT_MOST_S = 2.0
 
 
 class Server(ProtocolServer[StateT], Generic[StateT]):
@@ -102,6 +110,8 @@ class Server(ProtocolServer[StateT], Generic[StateT]):
         opened: opens the server's state when serving starts and closes it at the end. It must not reach for
             the network or fail: connect on first use.
         findings: tries the state for `check`: whether the credential works and what it may do.
+        unusable: asks the upstream once which tools the credential cannot use, and what each of them lacks; those are
+            not listed. For an operator who chose `--match-credential`.
         instructions: what a model should know before it calls anything; it is paid for in every conversation.
     """
 
@@ -112,6 +122,7 @@ class Server(ProtocolServer[StateT], Generic[StateT]):
         opened: Callable[[], AbstractAsyncContextManager[StateT]],
         *,
         findings: Callable[[StateT], Awaitable[list[Finding]]],
+        unusable: Callable[[StateT], Awaitable[Mapping[str, str]]] | None = None,
         instructions: str = "",
     ) -> None:
         self.about = about
@@ -119,10 +130,10 @@ class Server(ProtocolServer[StateT], Generic[StateT]):
         self.settings = settings
         self.registry = Registry(structured=settings.results == "both")
         self._opened = opened
-        self._cursors = Cursors()
+        self._ask_unusable = unusable
+        self._unusable: Mapping[str, str] = {}
+        self._usable_known = anyio.Event()
         self._limiter = anyio.CapacityLimiter(settings.threads)
-        self._subscriptions = Subscriptions(self._watch)
-        self._listen_handler = ListenHandler(self._subscriptions.bus)
         package_version = version(about.package)
         super().__init__(
             about.package,
@@ -133,7 +144,6 @@ class Server(ProtocolServer[StateT], Generic[StateT]):
             lifespan=lambda _: self._running(),
             cache_hints=dict.fromkeys(_CACHEABLE, CacheHint(ttl_ms=_LIST_TTL_MS, scope="private")),
             on_list_tools=self._list_tools,
-            on_call_tool=self._call_tool,
             on_list_resources=self._list_resources,
             on_list_resource_templates=self._list_resource_templates,
             on_read_resource=self._read_resource,
@@ -141,14 +151,49 @@ class Server(ProtocolServer[StateT], Generic[StateT]):
             on_list_prompts=self._list_prompts,
             on_get_prompt=self._get_prompt,
             on_completion=self._complete,
+            get_tool_input_schema=self._input_schema,
         )
-        self.middleware.append(Audit(about.package, package_version, settings.log_results))
-        self.middleware.append(RequestStateBoundary(RequestStateSecurity.ephemeral(), default_audience=about.package))
+        self.add_request_handler("tools/call", CallToolRequestParams, self._call_tool)
+        self._tracing = tuple(self.middleware)  # the SDK's: a span for every message
+        self._audit = Audit(about.package, package_version, settings.log_results)
+        self.host(Hosting())
+
+    def host(self, hosting: Hosting) -> None:
+        """Take over what the process that serves has for its servers; before anything is served."""
+        key = hosting.key or secrets.token_bytes(32)
+        self._cursors = Cursors(hmac.digest(key, f"cursors of {self.about.package}".encode(), "sha256"))
+        self._store: Store = hosting.store or MemoryStore()
+        self._limits = hosting.limits or Limits(self.settings.max_calls)
+        self._subscriptions = Subscriptions(self._watch, hosting.bus)
+        self._listen_handler = ListenHandler(self._subscriptions.bus)
+        boundary = RequestStateBoundary(RequestStateSecurity(keys=[key]), default_audience=self.about.package)
+        nobody_traces = isinstance(get_tracer_provider(), ProxyTracerProvider)  # then its spans go nowhere
+        tracing = () if nobody_traces else self._tracing
+        self.middleware[:] = [*hosting.middleware, *tracing, self._audit, boundary]
+
+    @property
+    def state(self) -> StateT:
+        """What is open while the server serves."""
+        return self._state
+
+    async def probe(self) -> list[Finding]:
+        """Return the findings about the state that is being served."""
+        return await self.findings(self._state)
+
+    def end_listening(self) -> None:
+        """End the streams of `subscriptions/listen`, which would not end by themselves."""
+        self._listen_handler.close()
 
     # Registration
 
     def add_tool(
-        self, fn: ToolFunction, *, title: str, annotations: ToolAnnotations, grant: Grant | None = None
+        self,
+        fn: ToolFunction,
+        *,
+        title: str,
+        annotations: ToolAnnotations,
+        grant: Grant | None = None,
+        choices: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         """Register a tool: name and description are the function's, arguments are its parameters after the call.
 
@@ -157,8 +202,10 @@ class Server(ProtocolServer[StateT], Generic[StateT]):
             title: for people.
             annotations: what it risks; anything but read-only needs a grant.
             grant: what the operator must have given.
+            choices: for a parameter that picks one of what the operator configured, the names there are; with less
+                than two, there is no such argument.
         """
-        self.registry.add_tool(fn, title, annotations, grant)
+        self.registry.add_tool(fn, title, annotations, grant, choices)
 
     def add_resource(
         self,
@@ -185,15 +232,24 @@ class Server(ProtocolServer[StateT], Generic[StateT]):
             self.add_request_handler("resources/subscribe", SubscribeRequestParams, self._subscribe)
             self.add_request_handler("resources/unsubscribe", UnsubscribeRequestParams, self._unsubscribe)
 
-    def add_prompt(self, fn: PromptFunction, *, title: str, complete: Mapping[str, Completer] | None = None) -> None:
+    def add_prompt(
+        self,
+        fn: PromptFunction,
+        *,
+        title: str,
+        complete: Mapping[str, Completer] | None = None,
+        choices: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
         """Register a prompt: `async def name(call: Call[State], …: str) -> list[Said | Attached]`."""
-        self.registry.add_prompt(fn, title, complete or {})
+        self.registry.add_prompt(fn, title, complete or {}, choices)
 
     # Lists: they depend on the configuration alone, so they need no state, network or credential
 
     async def _list_tools(self, ctx: Context, params: PaginatedRequestParams | None) -> ListToolsResult:
         _first_page_only(params)
-        return ListToolsResult(tools=[e.listed for e in self.registry.tools.values() if self.is_granted(e.grant)])
+        await self._usable_known.wait()
+        usable = (e for e in self.registry.tools.values() if e.listed.name not in self._unusable)
+        return ListToolsResult(tools=[entry.listed for entry in usable if self.is_granted(entry.grant)])
 
     async def _list_resources(self, ctx: Context, params: PaginatedRequestParams | None) -> ListResourcesResult:
         _first_page_only(params)
@@ -212,20 +268,20 @@ class Server(ProtocolServer[StateT], Generic[StateT]):
 
     # Requests
 
-    async def _call_tool(self, ctx: Context, params: CallToolRequestParams) -> CallToolResult | InputRequiredResult:
+    async def _call_tool(self, ctx: Context, params: CallToolRequestParams) -> dict[str, Any] | InputRequiredResult:
         try:
             entry = self._known("tool", params.name, self.registry.tools)
             self._require(entry.grant)
+            self._require_usable(params.name)
             arguments = entry.arguments.validate(params.arguments or {})
 
-            async def work(call: Call[StateT]) -> CallToolResult:
+            async def work(call: Call[StateT]) -> dict[str, Any]:
                 return await self._rendering(call).tool_result(await entry.fn(call, **arguments))
 
             return await self._served(ctx, params.name, arguments, work)
         except ExpectedError as error:
-            content = TextContent(type="text", text=error.text())
             quotes = labels(untrusted=True, confidentiality=self.about.confidentiality) if error.untrusted else {}
-            return CallToolResult(content=[content], is_error=True, _meta=error.meta() | quotes)
+            return complete([text_block(error.text())], error.meta() | quotes, is_error=True)
         except InputNeeded as needed:
             return needed.result
 
@@ -240,7 +296,7 @@ class Server(ProtocolServer[StateT], Generic[StateT]):
             entry, variables = self._resource(params.uri)
             return await self._served(ctx, entry.listed.uri_template, variables, work)
         except ExpectedError as error:
-            raise _protocol_error(error, uri=params.uri) from error
+            raise protocol_error(error, uri=params.uri) from error
         except InputNeeded as needed:
             return needed.result
 
@@ -255,7 +311,7 @@ class Server(ProtocolServer[StateT], Generic[StateT]):
 
             return await self._served(ctx, params.name, arguments, work)
         except ExpectedError as error:
-            raise _protocol_error(error) from error
+            raise protocol_error(error) from error
         except InputNeeded as needed:
             return needed.result
 
@@ -269,7 +325,7 @@ class Server(ProtocolServer[StateT], Generic[StateT]):
 
             values = await self._served(ctx, params.argument.name, {}, work)
         except ExpectedError as error:
-            raise _protocol_error(error) from error
+            raise protocol_error(error) from error
         first = values[:_MOST_COMPLETIONS]
         return CompleteResult(completion=Completion(values=first, has_more=len(values) > len(first)))
 
@@ -289,7 +345,10 @@ class Server(ProtocolServer[StateT], Generic[StateT]):
 
     async def _subscribe(self, ctx: Context, params: SubscribeRequestParams) -> EmptyResult:
         self._require_watchable([params.uri])
-        self._subscriptions.subscribe(params.uri, ctx.session)
+        if not can_be_told(ctx.session):
+            hint = "Connect over stdio or a stateful session, or speak protocol 2026-07-28."
+            raise protocol_error(Unsupported("This connection carries no notifications.", hint=hint))
+        self._subscriptions.subscribe(params.uri, ctx.session, caller())
         return EmptyResult()
 
     async def _unsubscribe(self, ctx: Context, params: UnsubscribeRequestParams) -> EmptyResult:
@@ -299,7 +358,7 @@ class Server(ProtocolServer[StateT], Generic[StateT]):
     async def _listen(self, ctx: Context, params: SubscriptionsListenRequestParams) -> SubscriptionsListenResult:
         uris = params.notifications.resource_subscriptions or []
         self._require_watchable(uris)
-        async with self._subscriptions.listening(uris):
+        async with self._subscriptions.listening(uris, caller()):
             return await self._listen_handler(ctx, params)
 
     def _require_watchable(self, uris: list[str]) -> None:
@@ -311,11 +370,11 @@ class Server(ProtocolServer[StateT], Generic[StateT]):
                         f"Changes of {entry.listed.uri_template} are not reported.", hint="Read it again."
                     )
             except ExpectedError as error:
-                raise _protocol_error(error, uri=uri) from error
-        if not self._subscriptions.has_room_for(uris):
-            raise _protocol_error(
-                RateLimited(f"At most {MOST_WATCHED} resources are watched at a time.", hint="Unsubscribe from some.")
-            )
+                raise protocol_error(error, uri=uri) from error
+        try:
+            self._subscriptions.require_room(uris, caller())
+        except RateLimited as error:
+            raise protocol_error(error) from error
 
     async def _watch(self, uri: str) -> AsyncGenerator[None]:
         entry, variables = self._resource(uri)
@@ -334,16 +393,32 @@ class Server(ProtocolServer[StateT], Generic[StateT]):
         work: Callable[[Call[StateT]], Awaitable[ResultT]],
     ) -> ResultT:
         """Run one request's work within its deadline; whatever goes wrong leaves as an `ExpectedError`."""
-        with anyio.CancelScope(deadline=anyio.current_time() + self.settings.deadline_s) as scope:
+        who = caller()
+        await self._limits.enter(who)
+        try:
+            return await self._within_deadline(ctx, who, target, arguments, work)
+        finally:
+            self._limits.leave(who)
+
+    async def _within_deadline(
+        self,
+        ctx: Context,
+        who: str,
+        target: str,
+        arguments: dict[str, Any],
+        work: Callable[[Call[StateT]], Awaitable[ResultT]],
+    ) -> ResultT:
+        with anyio.CancelScope(deadline=time.monotonic() + self.settings.deadline_s) as scope:  # the loop's clock
             call = Call(
                 state=ctx.lifespan_context,
-                caller=caller(),
+                caller=who,
                 target=target,
                 arguments=arguments,
                 budget=self.settings.max_output_characters,
                 settings=self.settings,
                 request=ctx,
                 cursors=self._cursors,
+                store=self._store,
                 limiter=self._limiter,
                 scope=scope,
             )
@@ -371,19 +446,32 @@ class Server(ProtocolServer[StateT], Generic[StateT]):
         )
 
     def is_granted(self, grant: Grant | None) -> bool:
-        """Whether the operator gave this grant; reading needs none."""
-        return grant is None or self.settings.gives(grant)
+        """Whether the operator and the caller's token give this grant; reading needs none."""
+        return grant is None or (self.settings.gives(grant) and caller_has(grant))
 
     def _require(self, grant: Grant | None) -> None:
-        if grant is not None and not self.is_granted(grant):
+        if grant is None or self.is_granted(grant):
+            return
+        if not self.settings.gives(grant):
             raise PermissionDenied(
                 f"This server may not {grant.allows}.",
                 hint=f"The operator can allow it by starting {self.about.package} with {grant.flag}.",
             )
+        raise PermissionDenied(
+            f"This caller may not {grant.allows}.", hint=f"It takes a token with the grant '{grant.name}'."
+        )
+
+    def _input_schema(self, name: str) -> dict[str, Any] | None:
+        entry = self.registry.tools.get(name)
+        return entry.arguments.schema if entry else None
+
+    def _require_usable(self, tool: str) -> None:
+        if (lacks := self._unusable.get(tool)) is not None:
+            raise PermissionDenied("The credential does not allow this.", hint=lacks)
 
     def _known(self, kind: str, name: str, entries: Mapping[str, ResultT]) -> ResultT:
         if name not in entries:
-            raise NotFound(f"There is no {kind} '{name[:100]}'.", hint=did_you_mean(name[:100], entries).capitalize())
+            raise NotFound(f"There is no {kind} '{name[:100]}'.", hint=sentence(did_you_mean(name[:100], entries)))
         return entries[name]
 
     def _resource(self, uri: str) -> tuple[ResourceEntry, dict[str, Any]]:
@@ -396,8 +484,37 @@ class Server(ProtocolServer[StateT], Generic[StateT]):
 
     @asynccontextmanager
     async def _running(self) -> AsyncGenerator[StateT]:
-        async with self._opened() as self._state, self._subscriptions.running():
+        async with self._opened() as self._state, self._subscriptions.running(), self._learning_unusable():
             yield self._state
+
+    async def unusable_tools(self) -> Mapping[str, str]:
+        """Return the tools that are not listed since the credential cannot use them, and what each lacks.
+
+        For the time of the lifespan; empty unless the operator chose `--match-credential`.
+        """
+        await self._usable_known.wait()
+        return self._unusable
+
+    @asynccontextmanager
+    async def _learning_unusable(self) -> AsyncGenerator[None]:
+        """Ask, beside serving, what the credential cannot do; lists wait for the answer."""
+        if self._ask_unusable is None:
+            self._usable_known.set()
+            yield
+            return
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._learn_unusable, self._ask_unusable)
+            yield
+            tasks.cancel_scope.cancel()
+
+    async def _learn_unusable(self, asked: Callable[[StateT], Awaitable[Mapping[str, str]]]) -> None:
+        try:
+            with anyio.move_on_after(_ASKED_AT_MOST_S):
+                self._unusable = await asked(self._state)
+        except ExpectedError as error:  # then everything granted is listed
+            logger.warning("what the credential can do is not known: %s", redact_text(str(error)))
+        finally:
+            self._usable_known.set()
 
 
 def _expected_in(error: BaseException) -> ExpectedError | None:
@@ -414,10 +531,10 @@ def _known_names(names: Any) -> str:
 
 def _first_page_only(params: PaginatedRequestParams | None) -> None:
     if params is not None and params.cursor is not None:
-        raise _protocol_error(InvalidArgument("This list has one page.", hint="Leave 'cursor' out."))
+        raise protocol_error(InvalidArgument("This list has one page.", hint="Leave 'cursor' out."))
 
 
-def _protocol_error(error: ExpectedError, **data: str) -> MCPError:
+def protocol_error(error: ExpectedError, **data: str) -> MCPError:
     """Return the error as JSON-RPC has it; for a request whose result has no room for error content."""
     code = INVALID_PARAMS if error.code in {"invalid_argument", "not_found"} else INTERNAL_ERROR
     return MCPError(code=code, message=error.text(), data=data | error.meta())

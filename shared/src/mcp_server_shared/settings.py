@@ -7,11 +7,12 @@ the default. Problems are told in plain words that never print a value, since a 
 """
 
 import os
+import sys
 import types
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, NoReturn, Self, TextIO, Union, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Literal, NoReturn, Self, TextIO, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic.fields import FieldInfo
@@ -21,6 +22,8 @@ from mcp_server_shared.errors import did_you_mean
 from mcp_server_shared.validation import problems
 
 Policy = Literal["ask", "never", "refuse"]
+SettingsT = TypeVar("SettingsT", bound="OperatorSettings")
+BesideT = TypeVar("BesideT", bound="OperatorSettings")
 
 
 class SettingsProblem(Exception):
@@ -57,6 +60,7 @@ class Setting:
     secret: bool
     required: bool
     switch: bool
+    path: bool
     value_optional: bool
     many: bool
     separator: str
@@ -73,12 +77,41 @@ def wants_colour(stream: TextIO) -> bool:
     return stream.isatty() and not os.environ.get("NO_COLOR")
 
 
-class ServerSettings(BaseModel):
-    """The settings every server has."""
+def application_settings() -> Path:
+    """Return the folder in which this system's applications keep their settings."""
+    if sys.platform == "win32":
+        return Path(os.environ.get("APPDATA") or Path.home() / "AppData/Roaming")
+    if sys.platform == "darwin":
+        return Path.home() / "Library/Application Support"
+    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+
+
+class OperatorSettings(BaseModel):
+    """Settings that the command line and the environment give."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     env_prefix: ClassVar[str] = "MCP"
+
+    @classmethod
+    def settings(cls) -> list[Setting]:
+        """Describe every setting, in the order of the code."""
+        return [_describe(cls, name, field) for name, field in cls.model_fields.items()]
+
+
+class ServerSettings(OperatorSettings):
+    """The settings every server has.
+
+    Attributes:
+        confirmations: the kinds of what a person confirms, for `--confirm KIND=never`.
+    """
+
+    confirmations: ClassVar[tuple[str, ...]] = ()
+
+    transport: Annotated[
+        Literal["stdio", "http", "sse", "websocket"],
+        Field(description="How clients connect; all but stdio take the extra [http]."),
+    ] = "stdio"
 
     results: Annotated[
         Literal["both", "text"],
@@ -96,6 +129,7 @@ class ServerSettings(BaseModel):
     max_message_bytes: Annotated[
         int, Field(ge=1_024, le=1_073_741_824, description="Largest message accepted, in bytes.")
     ] = 8_388_608
+    max_calls: Annotated[int, Field(ge=1, le=100_000, description="Calls at the same time; more are refused.")] = 256
     threads: Annotated[int, Field(ge=1, le=256, description="Blocking operations at the same time.")] = 16
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Field(description="Least severity that is logged.")
@@ -110,9 +144,11 @@ class ServerSettings(BaseModel):
     @field_validator("confirm")
     @classmethod
     def _policies(cls, entries: tuple[str, ...]) -> tuple[str, ...]:
-        for entry in entries:
-            if entry.rpartition("=")[2] not in get_args(Policy):
+        for kind, _, policy in (entry.rpartition("=") for entry in entries):
+            if policy not in get_args(Policy):
                 raise ValueError("must be ask, never or refuse, or KIND= one of these")
+            if kind and kind not in cls.confirmations:
+                raise ValueError(f"must have a KIND that there is: {', '.join(cls.confirmations) or 'none'}")
         return entries
 
     def confirm_policy(self, kind: str) -> Policy:
@@ -130,7 +166,30 @@ class ServerSettings(BaseModel):
         """Describe every setting: the server's own first, in the order of the code."""
         shared = set(ServerSettings.model_fields)
         own = [name for name in cls.model_fields if name not in shared]
-        return [_describe(cls, name, cls.model_fields[name]) for name in [*own, *ServerSettings.model_fields]]
+        described = [_describe(cls, name, cls.model_fields[name]) for name in [*own, *ServerSettings.model_fields]]
+        kinds = f" Kinds: {', '.join(cls.confirmations) or 'none'}."
+        return [
+            replace(setting, description=setting.description + kinds) if setting.field == "confirm" else setting
+            for setting in described
+        ]
+
+    def with_own(self, values: Mapping[str, Any], whose: str) -> Self:
+        """Return these settings with some of the server's own in place of the operator's, and without his secrets.
+
+        Raises:
+            SettingsProblem: there is no such setting, or it has a value that will not do.
+        """
+        described = [setting for setting in self.settings() if setting.field not in ServerSettings.model_fields]
+        own = [setting.field for setting in described]
+        secret = {setting.field for setting in described if setting.secret}
+        kept = {name: value for name, value in self if name not in secret}
+        for name in values:
+            if name not in own:
+                raise SettingsProblem(f"{whose}: {name} is no setting of this server; {did_you_mean(name, own)}")
+        try:
+            return type(self).model_validate(kept | dict(values))
+        except ValidationError as error:
+            raise SettingsProblem(f"{whose}: {'; '.join(problems(error, own, str))}") from None
 
     @classmethod
     def load(cls, arguments: Sequence[str], environment: Mapping[str, str] | None = None) -> Self:
@@ -139,17 +198,39 @@ class ServerSettings(BaseModel):
         Raises:
             SettingsProblem: for an unknown flag, a missing, unreadable or invalid value.
         """
-        described = cls.settings()
-        values = _from_environment(described, os.environ if environment is None else environment)
-        values |= _from_arguments(described, arguments)
-        try:
-            return cls.model_validate(values)
-        except ValidationError as error:
-            named = {setting.field: setting.names() for setting in described}
-            raise SettingsProblem("; ".join(problems(error, named, lambda field: named.get(field, field)))) from None
+        return read_settings(cls, arguments, environment)[0]
 
 
-def _describe(owner: type[ServerSettings], name: str, field: FieldInfo) -> Setting:
+def names_transport(arguments: Sequence[str]) -> bool:
+    """Whether the operator says how clients connect, and so may have set what `serving` has settings for."""
+    return any(word.partition("=")[0] == "--transport" for word in arguments) or bool(os.environ.get("MCP_TRANSPORT"))
+
+
+def read_settings(
+    kind: type[SettingsT],
+    arguments: Sequence[str],
+    environment: Mapping[str, str] | None = None,
+    beside: type[BesideT] | None = None,
+) -> "tuple[SettingsT, BesideT | None]":
+    """Read the settings of a server, and those of a second kind `beside`, from one command line and environment.
+
+    Raises:
+        SettingsProblem: for an unknown flag, a missing, unreadable or invalid value.
+    """
+    more = beside.settings() if beside else []
+    described = [*kind.settings(), *more]
+    values = _from_environment(described, os.environ if environment is None else environment)
+    values |= given_settings(described, arguments)
+    others = {setting.field for setting in more}
+    try:
+        settings = kind.model_validate({name: value for name, value in values.items() if name not in others})
+        return settings, beside and beside.model_validate({n: value for n, value in values.items() if n in others})
+    except ValidationError as error:
+        named = {setting.field: setting.names() for setting in described}
+        raise SettingsProblem("; ".join(problems(error, named, lambda field: named.get(field, field)))) from None
+
+
+def _describe(owner: type[OperatorSettings], name: str, field: FieldInfo) -> Setting:
     source = next((item for item in field.metadata if isinstance(item, Source)), Source())
     prefix = "MCP" if name in ServerSettings.model_fields else owner.env_prefix
     kinds = _plain_types(field.annotation)
@@ -162,9 +243,10 @@ def _describe(owner: type[ServerSettings], name: str, field: FieldInfo) -> Setti
         positional=source.positional,
         placeholder=source.placeholder or _placeholder(kinds),
         description=field.description or "",
-        secret=SecretStr in kinds,
+        secret=SecretStr in [*kinds, *item_types],
         required=field.is_required(),
         switch=bool in kinds,
+        path=Path in [*kinds, *item_types],
         value_optional=source.value_optional,
         many=many,
         separator=os.pathsep if Path in item_types else ",",
@@ -189,27 +271,57 @@ def _from_environment(described: list[Setting], environment: Mapping[str, str]) 
     for setting in described:
         text = _variable(setting, environment)
         if text is not None:
-            values[setting.field] = text.split(setting.separator) if setting.many else text
+            # A variable has one line, a file that it names may have one for each value.
+            lines = text.replace(setting.separator, "\n").split("\n")
+            values[setting.field] = lines if setting.many else text
     return values
 
 
 def _variable(setting: Setting, environment: Mapping[str, str]) -> str | None:
-    """Return the first variable that is set and not empty; a secret's `NAME_FILE` names a file that holds it."""
+    """Return the first variable that is set and not empty.
+
+    Of a secret, `NAME_FILE` names a file that holds it, `NAME_KEYRING` its entry in the keyring of the system.
+    """
     for name in setting.env:
-        if text := environment.get(name):
-            if setting.secret and environment.get(f"{name}_FILE"):
-                raise SettingsProblem(f"both {name} and {name}_FILE are set; keep one")
-            return text
-        if setting.secret and (path := environment.get(f"{name}_FILE")):
-            try:
-                return Path(path).read_text(encoding="utf-8").strip()
-            except (OSError, UnicodeDecodeError) as error:
-                reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-                raise SettingsProblem(f"cannot read the file that {name}_FILE names: {reason}") from None
+        forms = [form for form in (name, f"{name}_FILE", f"{name}_KEYRING") if environment.get(form)]
+        if not setting.secret:
+            forms = [form for form in forms if form == name]
+        if len(forms) > 1:
+            raise SettingsProblem(f"both {forms[0]} and {forms[1]} are set; keep one")
+        for form in forms:
+            return _text_of(form, environment[form], kind=form.removeprefix(name))
     return None
 
 
-def _from_arguments(described: list[Setting], arguments: Sequence[str]) -> dict[str, Any]:
+def _text_of(variable: str, value: str, kind: str) -> str:
+    """Return what a variable says, or what the place holds that it names."""
+    if kind == "_FILE":
+        try:
+            return Path(value).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+            raise SettingsProblem(f"cannot read the file that {variable} names: {reason}") from None
+    if kind == "_KEYRING":
+        from mcp_server_shared import keyrings
+
+        try:
+            return keyrings.read(value)
+        except keyrings.KeyringProblem as problem:
+            raise SettingsProblem(f"{variable}: {problem}") from None
+    return value
+
+
+def given_variable(setting: Setting) -> str | None:
+    """Return what this process's environment says of a setting, if anything."""
+    return _variable(setting, os.environ)
+
+
+def given_settings(described: list[Setting], arguments: Sequence[str]) -> dict[str, Any]:
+    """Return what a command line says of the settings, not yet checked: a text by field, or several.
+
+    Raises:
+        SettingsProblem: for an unknown flag, one without its value, or too many words.
+    """
     by_flag = {setting.flag: setting for setting in described if setting.flag}
     positional = next((setting for setting in described if setting.positional), None)
     values: dict[str, Any] = {}
@@ -223,10 +335,16 @@ def _from_arguments(described: list[Setting], arguments: Sequence[str]) -> dict[
             setting, text = _flag(word, remaining, by_flag)
             _put(values, setting, text)
         elif positional is None or (positional.field in values and not positional.many):
-            raise SettingsProblem("too many arguments; see --help")
+            raise SettingsProblem(f"too many arguments; {_nearest_command(word) or 'see --help'}")
         else:
             _put(values, positional, word)
     return values
+
+
+def _nearest_command(word: str) -> str:
+    from mcp_server_shared.start import COMMANDS
+
+    return did_you_mean(word, COMMANDS)
 
 
 def _flag(word: str, remaining: list[str], by_flag: Mapping[str, Setting]) -> tuple[Setting, str]:

@@ -212,17 +212,9 @@ class _Wire:
         if not line.strip():
             return None
         try:
-            message = jsonrpc_message_adapter.validate_json(line, by_name=False)
-        except ValidationError as error:
-            reason = error.errors(include_url=False, include_context=False, include_input=False)[0]
-            if reason["type"] == "json_invalid":
-                self._refuse(line, PARSE_ERROR, f"Parse error: {reason['msg']}")
-            else:
-                self._refuse(line, INVALID_REQUEST, "Invalid request: not one JSON-RPC 2.0 message")
-            return None
-        if isinstance(message, JSONRPCNotification) and b'"id"' in line and "id" in json.loads(line):
-            # The SDK takes a request whose id is neither string nor integer for a notification, and never answers.
-            self._refuse(line, INVALID_REQUEST, "Invalid request: 'id' must be a string or an integer")
+            message = decode(line)
+        except Malformed as problem:
+            self._refuse(line, problem.code, str(problem))
             return None
         if not isinstance(message, JSONRPCRequest) or message.method in ENDLESS_METHODS:
             return SessionMessage(message)
@@ -232,7 +224,7 @@ class _Wire:
 
     def _refuse(self, line: bytes, code: int, text: str) -> None:
         logger.warning("refused a message from the client: %s", text)
-        self._write(JSONRPCError(jsonrpc="2.0", id=_request_id(line), error=ErrorData(code=code, message=text)))
+        self._write(refusal(line, code, text))
 
     async def _cancelled(self, request_id: RequestId) -> None:
         self._answered(request_id)
@@ -249,7 +241,7 @@ class _Wire:
     def _write(self, message: JSONRPCMessage) -> None:
         if self._broken:
             raise anyio.BrokenResourceError
-        self._output += _encode(message)
+        self._output += encode(message) + b"\n"
         if isinstance(message, JSONRPCResponse | JSONRPCError):
             self._answered(message.id)
         if not self._flush_due:  # once for all answers that are ready in this turn of the loop
@@ -359,13 +351,46 @@ def _request_id(line: bytes) -> RequestId | None:
     return None
 
 
-def _encode(message: JSONRPCMessage) -> bytes:
+class Malformed(Exception):
+    """What a client sent is not one JSON-RPC message; `code` is JSON-RPC's for it."""
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+def decode(line: bytes) -> JSONRPCMessage:
+    """Return the JSON-RPC message that a text is.
+
+    Raises:
+        Malformed: it is none.
+    """
+    try:
+        message = jsonrpc_message_adapter.validate_json(line, by_name=False)
+    except ValidationError as error:
+        reason = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        if reason["type"] == "json_invalid":
+            raise Malformed(PARSE_ERROR, f"Parse error: {reason['msg']}") from None
+        raise Malformed(INVALID_REQUEST, "Invalid request: not one JSON-RPC 2.0 message") from None
+    if isinstance(message, JSONRPCNotification) and b'"id"' in line and "id" in json.loads(line):
+        # The SDK takes a request whose id is neither string nor integer for a notification, and never answers.
+        raise Malformed(INVALID_REQUEST, "Invalid request: 'id' must be a string or an integer")
+    return message
+
+
+def refusal(line: bytes, code: int, text: str) -> JSONRPCError:
+    """Return the answer to a text that is no message, under the id that its sender waits for where that is certain."""
+    return JSONRPCError(jsonrpc="2.0", id=_request_id(line), error=ErrorData(code=code, message=text))
+
+
+def encode(message: JSONRPCMessage) -> bytes:
+    """Return a message as one line of JSON, without its end."""
     try:
         text = message.model_dump_json(by_alias=True, exclude_unset=True)
     except PydanticSerializationError:  # a lone surrogate, which UTF-8 has no form for: it becomes U+FFFD
         text = json.dumps(message.model_dump(mode="json", by_alias=True, exclude_unset=True), ensure_ascii=False)
         text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text.encode() + b"\n"
+    return text.encode()
 
 
 def _is_pipe_or_socket(fd: int) -> bool:

@@ -16,14 +16,14 @@ ERAS = ("legacy", "2026-07-28")
 @asynccontextmanager
 async def connected(server: Server[Any], era: str, **options: Any) -> AsyncGenerator[Client]:
     """Connect a client; a test that hangs fails."""
-    with anyio.fail_after(20):
+    with anyio.fail_after(60):
         async with Client(server, mode=era, **options) as client:
             yield client
 
 
 async def until(condition: Callable[[], object]) -> None:
     """Let the other tasks run until something is true."""
-    with anyio.fail_after(10):
+    with anyio.fail_after(60):
         while not condition():
             await anyio.lowlevel.checkpoint()
 

@@ -1,8 +1,9 @@
 """What a client of the notes server can see and do."""
 
+import logging
 import os
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -11,12 +12,14 @@ from typing import Annotated, Any, Literal
 import anyio
 from mcp_server_shared.call import Call
 from mcp_server_shared.catalog import About, Finding, Grant
-from mcp_server_shared.errors import NotFound, did_you_mean
+from mcp_server_shared.errors import NotFound, did_you_mean, sentence
 from mcp_server_shared.output import Attached, Document, Records, Said
 from mcp_server_shared.registry import DESTROYS, READ_ONLY
 from mcp_server_shared.server import Server
 from mcp_server_shared.settings import ServerSettings
 from pydantic import Field, SecretStr
+
+logger = logging.getLogger(__name__)
 
 WRITE = Grant(setting="allow_write", allows="change notes", needs="nothing: the notes are in memory")
 
@@ -34,6 +37,7 @@ class Settings(ServerSettings):
     """What the tests decide."""
 
     env_prefix = "NOTES"
+    confirmations = ("delete",)
 
     allow_write: Annotated[bool, Field(description="Let it change notes.")] = False
     more_notes: Annotated[int, Field(ge=0, description="Notes to begin with, beside the two.")] = 0
@@ -52,7 +56,7 @@ class Notes:
 
     def read(self, name: str) -> str:
         if name not in self.texts:
-            raise NotFound(f"There is no note '{name}'.", hint=did_you_mean(name, self.texts).capitalize())
+            raise NotFound(f"There is no note '{name}'.", hint=sentence(did_you_mean(name, self.texts)))
         return self.texts[name]
 
     def write(self, name: str, text: str) -> None:
@@ -123,6 +127,19 @@ async def wait(call: Call[Notes], seconds: Annotated[float, Field(description="H
     return Records(columns=[], rows=[])
 
 
+async def running(call: Call[Notes]) -> Records:
+    """Say how many calls of 'wait' have begun and not ended."""
+    waiting = call.state.started.count("wait") - call.state.stopped.count("wait")
+    return Records(columns=["waiting"], rows=[[waiting]], untrusted=False)
+
+
+async def count(call: Call[Notes], to: Annotated[int, Field(ge=0, le=100, description="The last number.")]) -> Records:
+    """Count, telling each number."""
+    for number in range(1, to + 1):
+        await call.progress(number, to)
+    return Records(columns=[], rows=[])
+
+
 async def work(call: Call[Notes]) -> Records:
     """Work on a thread until stopped."""
     await call.in_thread(_work_until_stopped, call)
@@ -188,19 +205,28 @@ async def findings(state: Notes) -> list[Finding]:
     return [Finding("ok", f"{len(state.texts)} notes.")]
 
 
-def build_server(settings: Settings, state: Notes | None = None) -> Server[Notes]:
+def build_server(
+    settings: Settings,
+    state: Notes | None = None,
+    unusable: Callable[[Notes], Awaitable[Mapping[str, str]]] | None = None,
+) -> Server[Notes]:
     """Build the server around these notes."""
 
     @asynccontextmanager
     async def opened() -> AsyncGenerator[Notes]:
         notes = state or Notes()
         notes.texts |= {f"note-{n}": "\u2066and\tso on\r\n" * 10 * n for n in range(settings.more_notes)}
-        yield notes
+        try:
+            yield notes
+        finally:
+            logger.info("the notes are closed")
 
-    server = Server(ABOUT, settings, opened, findings=findings, instructions="Notes for tests.")
+    server = Server(ABOUT, settings, opened, findings=findings, unusable=unusable, instructions="Notes for tests.")
     server.add_tool(read_note, title="Read a note", annotations=READ_ONLY)
     server.add_tool(list_notes, title="List the notes", annotations=READ_ONLY)
     server.add_tool(wait, title="Wait", annotations=READ_ONLY)
+    server.add_tool(running, title="Running", annotations=READ_ONLY)
+    server.add_tool(count, title="Count", annotations=READ_ONLY)
     server.add_tool(work, title="Work", annotations=READ_ONLY)
     server.add_tool(crash, title="Crash", annotations=READ_ONLY)
     server.add_tool(chatter, title="Chatter", annotations=READ_ONLY)

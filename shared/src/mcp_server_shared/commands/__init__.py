@@ -1,1 +1,1 @@
-"""Commands other than serving: `check`, `call`, `tools`; imported only when used."""
+"""Commands other than serving: `check`, `call`, `token`, `tools`; imported only when used."""

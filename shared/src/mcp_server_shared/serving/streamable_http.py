@@ -1,0 +1,160 @@
+"""Streamable HTTP, both eras: 2026-07-28 and, if not said otherwise, the handshake versions without sessions."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+from mcp.server.auth.middleware.bearer_auth import AuthorizationContext
+from mcp.server.streamable_http import CONTENT_TYPE_JSON, StreamableHTTPServerTransport, check_accept_headers
+from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+from mcp.server.transport_security import RequestBodyLimitMiddleware
+from mcp.types import LOG_LEVEL_META_KEY
+from mcp.types.jsonrpc import JSONRPCRequest
+from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
+from starlette.requests import Request
+from starlette.types import Message, Receive, Scope, Send
+
+from mcp_server_shared.server import Server
+from mcp_server_shared.serving.answers import answer
+from mcp_server_shared.serving.exchange import exchange
+from mcp_server_shared.serving.settings import ServingSettings
+from mcp_server_shared.stdio import ENDLESS_METHODS, Malformed, decode, encode, refusal
+
+MOST_SESSIONS = 1_000
+MOST_SESSIONS_OF_A_CALLER = 100  # or one that begins some and never ends them would take those of all others
+SESSION_IDLE_S = 1_800.0
+
+
+class StreamableHttp:
+    """One server's endpoint, over the SDK's session manager."""
+
+    def __init__(self, server: Server[Any], serving: ServingSettings) -> None:
+        self._server = server
+        self._stateful = serving.stateful
+        size = server.settings.max_message_bytes
+        self._limited = RequestBodyLimitMiddleware(self._serve, size)
+        self._manager = _Sessions(
+            server,
+            stateless=not serving.stateful,
+            max_request_body_size=size,
+            session_idle_timeout=SESSION_IDLE_S,
+            max_sessions=MOST_SESSIONS,
+        )
+
+    @asynccontextmanager
+    async def running(self) -> AsyncGenerator[None]:
+        """Keep the server's state open."""
+        async with self._manager.run():
+            yield
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["method"] != "POST" and not self._stateful:  # the SDK would open a stream that never carries anything
+            text = "Without sessions there is nothing but POST; the operator can keep them by --stateful."
+            await answer(scope, receive, send, 405, text, {"allow": "POST"})
+        else:
+            await self._limited(scope, receive, send)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request whose body is there, unless it is no message at all."""
+        if scope["method"] != "POST":
+            await self._manager.serve(scope, receive, send)
+            return
+        first = await receive()
+        replayed = _replaying(first, receive)
+        is_modern = _speaks_2026(scope)
+        try:
+            message = decode(first.get("body", b""))
+        except Malformed as problem:
+            if is_modern:  # there the SDK looks closely enough itself
+                await self._manager.serve(scope, replayed, send)
+                return
+            error = refusal(first.get("body", b""), problem.code, str(problem))
+            await answer(scope, receive, send, 400, error.model_dump(mode="json", by_alias=True))
+            return
+        if not isinstance(message, JSONRPCRequest) or (self._stateful and not is_modern):
+            await self._manager.serve(scope, replayed, send)
+            return
+        is_whole = not _tells_before_the_answer(message) and _takes_json(scope)
+        if is_whole and not is_modern:
+            serving = self._exchange(scope, send, message)
+        else:
+            serving = self._manager.serve(scope, replayed, send, in_json=is_whole)
+        await _until_gone(receive, serving)
+
+    async def _exchange(self, scope: Scope, send: Send, request: JSONRPCRequest) -> None:
+        """Answer a request of a handshake version whole, in JSON."""
+        body = encode(await exchange(self._server, request, _version(scope), scope))
+        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+
+def _replaying(first: Message, receive: Receive) -> Receive:
+    """Return a `receive` that gives once more what was received already."""
+    messages = [first]
+
+    async def replayed() -> Message:
+        return messages.pop() if messages else await receive()
+
+    return replayed
+
+
+def _tells_before_the_answer(request: JSONRPCRequest) -> bool:
+    """Whether a client may be told something before the answer, for which it takes a stream of events."""
+    meta: Any = (request.params or {}).get("_meta")
+    asks = isinstance(meta, dict) and ("progressToken" in meta or LOG_LEVEL_META_KEY in meta)
+    return asks or request.method in ENDLESS_METHODS
+
+
+def _takes_json(scope: Scope) -> bool:
+    """Whether a request says that it is JSON, and that its answer may be."""
+    request = Request(scope)
+    has_json, _ = check_accept_headers(request)
+    return has_json and request.headers.get("content-type", "").lower().startswith(CONTENT_TYPE_JSON)
+
+
+async def _until_gone(receive: Receive, serving: Awaitable[None]) -> None:
+    """Serve a request until its client leaves, who has no other way to cancel it."""
+    here = anyio.CancelScope()
+
+    async def cancel_when_gone() -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        here.cancel()
+
+    leaving = asyncio.create_task(cancel_when_gone())  # a task group costs half as much as a call
+    try:
+        with here:
+            await serving
+    finally:
+        leaving.cancel()
+
+
+class _Sessions(StreamableHTTPSessionManager):
+    """The SDK's sessions, a share of them for each caller who has a token; and answers that are whole as plain JSON.
+
+    A stream of events with one event in it takes twice the time.
+    """
+
+    async def serve(self, scope: Scope, receive: Receive, send: Send, *, in_json: bool = False) -> None:
+        """Serve a request whose body is no larger than it may be."""
+        self.json_response = in_json  # looked at before anything is waited for
+        await self._handle_request(scope, receive, send)
+
+    def _admit_session(self, requestor: AuthorizationContext | None) -> StreamableHTTPServerTransport | None:
+        self.json_response = False  # that of another request, since this one has waited
+        owned = sum(owner == requestor for owner in self._session_owners.values())
+        return None if owned >= MOST_SESSIONS_OF_A_CALLER else super()._admit_session(requestor)
+
+
+def _version(scope: Scope) -> str | None:
+    """Return the protocol version that a request names."""
+    return next((value.decode("latin-1") for name, value in scope["headers"] if name == b"mcp-protocol-version"), None)
+
+
+def _speaks_2026(scope: Scope) -> bool:
+    version = _version(scope)
+    return version is not None and version not in HANDSHAKE_PROTOCOL_VERSIONS
