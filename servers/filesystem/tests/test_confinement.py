@@ -9,9 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from mcp_server_filesystem.by_path import DirectoryByPath
 from mcp_server_filesystem.confinement import Resolver, Roots
-from mcp_server_filesystem.deny import DEFAULT_DENY, DenyGlobs
 from mcp_server_filesystem.files import Files
+from mcp_server_shared.deny import DEFAULT_DENY, DenyGlobs
 from mcp_server_shared.errors import ExpectedError, InvalidArgument, NotFound, PermissionDenied
 
 OUTSIDE = "outside the roots"
@@ -36,7 +37,7 @@ def box(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.fixture(params=[None, "walk"])
+@pytest.fixture(params=[None, "walk", "path"])
 def resolver(request: pytest.FixtureRequest) -> Resolver | None:
     return request.param
 
@@ -247,6 +248,14 @@ def test_no_directory_at_all_is_refused_with_what_to_do() -> None:
     assert "mcp-server-filesystem DIRECTORY" in refused.value.text()
 
 
+def test_where_directories_have_no_handles_they_go_by_their_paths(box: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "supports_dir_fd", set[object]())
+    roots = Roots([box / "a"])
+    with roots.open("sub", os.O_RDONLY) as opened:
+        assert isinstance(opened.handle, DirectoryByPath)
+    roots.close()
+
+
 def test_handles_are_closed_whatever_happens(box: Path, files: Files) -> None:
     (box / "a" / "out").symlink_to(box / "outside")
     (box / "a" / "in").symlink_to("sub")
@@ -269,7 +278,31 @@ def test_secrets_are_denied_by_default(name: str) -> None:
         DenyGlobs(DEFAULT_DENY).check(name.split("/"), name)
 
 
-@pytest.mark.parametrize("name", [".env.example", ".gitignore", "env", "a.pem.txt", ".github/x", "monkey", "keys/a"])
+@pytest.mark.parametrize(
+    "name",
+    [".env.", "id_rsa. .", ".g\u200cit/config", ".\u017f\u017fh/x", "x.p\ufe0fem", ".aws./credentials", "\uff0eenv"],
+)
+def test_a_secret_is_denied_in_every_spelling_that_a_file_system_may_take_for_it(name: str) -> None:
+    with pytest.raises(PermissionDenied, match="deny pattern"):
+        DenyGlobs(DEFAULT_DENY).check(name.split("/"), name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        ".env.example",
+        ".gitignore",
+        "...",
+        "caf\u00e9",
+        "\u200b",
+        "e\u0301.txt",
+        "env",
+        "a.pem.txt",
+        ".github/x",
+        "monkey",
+        "keys/a",
+    ],
+)
 def test_what_only_resembles_a_secret_is_not_denied(name: str) -> None:
     DenyGlobs(DEFAULT_DENY).check(name.split("/"), name)
 
@@ -334,6 +367,7 @@ def test_a_directory_swapped_for_a_link_never_lets_a_read_out(box: Path, files: 
 
 
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "renameat2"), reason="platform: the adversary needs renameat2")
+@pytest.mark.parametrize("resolver", [None, "walk"], indirect=True)  # by path alone there is no such promise
 def test_a_directory_swapped_for_a_link_never_lets_a_listing_out(box: Path, files: Files) -> None:
     (box / "a" / "sw").mkdir()
     (box / "a" / "away").symlink_to(box / "outside")

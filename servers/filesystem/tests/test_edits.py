@@ -1,9 +1,10 @@
 """Edits change what they name and nothing else, whatever the encoding and the line endings."""
 
 import re
+from itertools import count
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from mcp_server_filesystem.edits import DecodedText, Edit, apply_edits, decoded, diff
 from mcp_server_shared.errors import InvalidArgument, Unsupported
@@ -23,6 +24,7 @@ def in_file(text: str, encoding: str) -> bytes:
     return MARKS.get(encoding, b"") + text.encode(encoding.removesuffix("-sig"))
 
 
+@settings(deadline=None)
 @given(before=TEXTS, old=TEXTS.filter(bool), new=TEXTS, ending=st.sampled_from(["\n", "\r\n", "\r"]))
 def test_an_edit_of_a_uniform_file_is_a_replacement_in_any_encoding(
     before: str, old: str, new: str, ending: str
@@ -38,6 +40,7 @@ def test_an_edit_of_a_uniform_file_is_a_replacement_in_any_encoding(
         assert file.encoded(after) == in_file(expected, encoding)
 
 
+@settings(deadline=None)
 @given(lines=st.lists(st.tuples(TEXTS.map(lambda t: t.replace("\n", "")), st.sampled_from(["\n", "\r\n"])), max_size=8))
 def test_lines_that_are_not_edited_keep_their_endings(lines: list[tuple[str, str]]) -> None:
     before = "".join(line + ending for line, ending in [*lines, ("here", "\r\n"), *lines])
@@ -47,6 +50,7 @@ def test_lines_that_are_not_edited_keep_their_endings(lines: list[tuple[str, str
     assert re.sub("\r\n|\n", "|", after[len(kept) : len(after) - len(kept) or None]) == "one|two|three|"
 
 
+@settings(deadline=None)
 @given(before=TEXTS, old=TEXTS.filter(bool), new=TEXTS, endings=st.lists(st.booleans(), min_size=30, max_size=30))
 def test_an_edit_of_a_mixed_file_is_the_same_replacement_but_for_line_endings(
     before: str, old: str, new: str, endings: list[bool]
@@ -89,6 +93,17 @@ def test_another_number_of_occurrences_is_refused_with_their_lines(old: str, exp
 def test_many_occurrences_are_named_by_the_first_ten() -> None:
     with pytest.raises(InvalidArgument, match="8, 9, 10…"):
         edited("x\n" * 1_000, Edit("x", "y"))
+
+
+def test_the_search_for_lines_that_are_near_can_be_stopped() -> None:
+    def stop() -> None:
+        if next(looks) > 1:
+            raise TimeoutError
+
+    looks = count()
+    file = decoded("".join(f"line {number}\n" for number in range(5_000)).encode())
+    with pytest.raises(TimeoutError):
+        apply_edits(file, [Edit("lime 77 or so", "")], stop)
 
 
 def test_a_text_that_is_not_there_is_answered_with_the_lines_like_it() -> None:
@@ -153,6 +168,7 @@ def test_what_is_no_text_is_unsupported(data: bytes) -> None:
         decoded(data)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=60))
 def test_a_file_without_a_change_is_the_same_to_the_byte(data: bytes) -> None:
     try:
@@ -162,11 +178,13 @@ def test_a_file_without_a_change_is_the_same_to_the_byte(data: bytes) -> None:
     assert file.encoded(file.text) == data
 
 
+@settings(deadline=None)
 @given(TEXTS.filter(bool))
 def test_what_a_reader_is_shown_fits_the_file(text: str) -> None:
     assert edited(text, Edit(read_notation(show_invisible(text)), "new")) == "new"
 
 
+@settings(deadline=None)
 @given(before=TEXTS, after=TEXTS, gap=st.integers(0, 20))
 def test_the_diff_leads_from_the_old_text_to_the_new(before: str, after: str, gap: int) -> None:
     gap_lines = "".join(f"{n}\n" for n in range(gap))

@@ -59,6 +59,18 @@ def test_head_and_tail_of_a_huge_file_take_no_time(root: Path, files: Files) -> 
     assert files.read_text("huge", Tail(1), max_characters=100).page.text == "last\n"
 
 
+def test_a_line_is_looked_for_anew_in_a_file_that_changed(root: Path, files: Files) -> None:
+    def lines(first: str) -> str:
+        return first + "".join(f"line {number}\n" for number in range(2, 600_001))
+
+    (root / "file").write_text(lines("line 1\n"))
+    os.utime(root / "file", (0, 0))
+    assert files.read_text("file", Lines(599_999, 1), max_characters=100).page.text == "line 599999\n"
+    (root / "file").write_text(lines("1\n2\n3\n\n"))
+    os.utime(root / "file", (0, 0))
+    assert files.read_text("file", Lines(599_999, 1), max_characters=100).page.text == "line 599996\n"
+
+
 def test_a_binary_file_is_recognised(root: Path, files: Files) -> None:
     (root / "image").write_bytes(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR")
     with pytest.raises(Unsupported, match="is binary \\(16 bytes\\)"):

@@ -4,14 +4,17 @@ import hashlib
 import os
 import subprocess
 from collections.abc import Generator
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mcp_server_filesystem import walking
-from mcp_server_filesystem.files import Files, Sort
-from mcp_server_shared.errors import PermissionDenied
+from mcp_server_filesystem.entries import Wanted
+from mcp_server_filesystem.files import Files, Sort, Total
+from mcp_server_shared.errors import InvalidArgument, NotFound, PermissionDenied
 
 UNIX_TIME_2024 = 1_704_164_645
 
@@ -92,9 +95,19 @@ def test_a_tree_leaves_out_what_is_denied_or_ignored(root: Path, files: Files) -
     assert "node_modules/" in files.outline(".", depth=5, limit=10, gitignore=False).text
 
 
+def test_what_is_excluded_is_left_out_with_all_below(root: Path, files: Files) -> None:
+    make(root, "node_modules/x/y", "a/node_modules/z", "a/b.py", "dist/c", "a/dist/d")
+    tree = files.outline(".", depth=9, limit=20, gitignore=False, exclude=["node_modules", "dist/**"])
+    assert tree.text == "a/\n  b.py\n  dist/\n    d\ndist/\n"
+    found = files.search(".", "*", limit=20, exclude=["*.py", "a/{node_modules,dist}", "node_modules"])
+    assert ["/".join(names) for names, _ in found.entries] == ["a", "dist", "dist/c"]
+
+
 def test_a_name_cannot_pass_for_a_line_of_the_tree(root: Path, files: Files) -> None:
-    make(root, "a\nb", "… 7 more", "  c")
-    assert files.outline(".", depth=1, limit=10, gitignore=True).text == '"  c"\n"a\\nb"\n"… 7 more"\n'
+    make(root, "a\nb", "c\r", "… 7 more", "  c", "link@", "say@home")
+    assert files.outline(".", depth=1, limit=10, gitignore=True).text == (
+        '"  c"\n"a\\nb"\n"c\\r"\n"link@"\nsay@home\n"… 7 more"\n'
+    )
 
 
 # Searches by name
@@ -154,7 +167,83 @@ def test_pages_have_everything_exactly_once_in_order(
     files.close()
 
 
+def test_directories_that_may_not_be_read_are_counted(root: Path, files: Files) -> None:
+    make(root, "open/file", "shut/file")
+    (root / "shut").chmod(0)
+    with anybody(root, files):
+        found = files.search(".", "*", limit=10)
+        assert (["/".join(names) for names, _ in found.entries], found.unreadable) == (["open", "open/file", "shut"], 1)
+        assert files.outline(".", depth=9, limit=10, gitignore=True).unreadable == 1
+        assert files.total(".") == Total(entries=3, bytes=0, unreadable=1)
+    (root / "shut").chmod(0o700)
+
+
+@contextmanager
+def anybody(root: Path, files: Files) -> Generator[None]:
+    """Be a user whom the system can refuse something, if this is root."""
+    root.chmod(0o755)
+    assert files.roots()[0].exists  # and open from now on
+    user = os.geteuid()
+    os.seteuid(user or 65_534)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+
+
+def test_what_has_too_long_a_path_for_the_system_is_found(root: Path, files: Files) -> None:
+    names = ["d" * 200] * 30
+    here = os.open(root, os.O_RDONLY)
+    for name in names:
+        os.mkdir(name, dir_fd=here)
+        below = os.open(name, os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+    os.close(os.open("bottom", os.O_CREAT, dir_fd=here))
+    os.close(here)
+    assert [found for found, _ in files.search(".", "bottom", limit=10).entries] == [(*names, "bottom")]
+    assert files.total(".").entries == 31
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        (Wanted(), ["d", "d/large", "d/old", "empty", "link"]),
+        (Wanted(type="directory"), ["d"]),
+        (Wanted(type="symlink"), ["link"]),
+        (Wanted(min_bytes=4), ["d/large", "d/old"]),
+        (Wanted(max_bytes=4), ["d/old", "empty"]),
+        (Wanted(modified_after=datetime.fromtimestamp(UNIX_TIME_2024, UTC)), ["d", "d/large", "empty", "link"]),
+        (Wanted(modified_after=datetime.fromtimestamp(UNIX_TIME_2024 - 1, UTC), max_bytes=9), ["d/old", "empty"]),
+    ],
+)
+def test_what_is_found_can_be_narrowed(root: Path, files: Files, wanted: Wanted, expected: list[str]) -> None:
+    make(root, "empty", "d/old", "d/large")
+    (root / "d" / "old").write_text("four")
+    (root / "d" / "large").write_text("x" * 10)
+    (root / "link").symlink_to("d")
+    os.utime(root / "d" / "old", (UNIX_TIME_2024, UNIX_TIME_2024))
+    assert ["/".join(names) for names, _ in files.search(".", "*", limit=10, wanted=wanted).entries] == expected
+    pages: list[str] = []
+    page = files.search(".", "*", limit=1, wanted=wanted)
+    while page.entries:
+        pages += ["/".join(page.entries[0][0])]
+        page = files.search(".", "*", limit=1, wanted=wanted, after=page.entries[0][0])
+    assert pages == expected
+
+
 # One path
+
+
+def test_what_is_below_a_directory_is_counted_and_summed(root: Path, files: Files) -> None:
+    make(root, "a/b/c", "a/d", "a/.env")
+    (root / "a" / "b" / "c").write_text("four")
+    (root / "a" / "d").write_text("five!")
+    (root / "a" / "link").symlink_to("/etc/passwd")
+    (root / ".gitignore").write_text("*\n")
+    assert files.total("a") == Total(entries=4, bytes=9, unreadable=0)
+    with pytest.raises(InvalidArgument):
+        files.total("a/d")
 
 
 def test_a_file_is_described(root: Path, files: Files) -> None:
@@ -171,6 +260,13 @@ def test_a_link_is_described_and_not_followed(root: Path, files: Files) -> None:
     (root / "link").symlink_to("/etc/passwd")
     info = files.info("link")
     assert (info.path, info.type, info.target, info.sha256) == (str(root / "link"), "symlink", "/etc/passwd", None)
+
+
+def test_what_is_missing_is_answered_with_what_is_near(root: Path, files: Files) -> None:
+    (root / "report.txt").touch()
+    with pytest.raises(NotFound) as missing:
+        files.info("reprot.txt")
+    assert "Did you mean report.txt?" in missing.value.text()
 
 
 def test_other_things_are_described_without_being_opened(root: Path, files: Files) -> None:

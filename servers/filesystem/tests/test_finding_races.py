@@ -56,6 +56,7 @@ def flipping(box: Path) -> Generator[None]:
             adversary.kill()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["ripgrep", "ours"])
 def test_no_line_and_no_name_from_outside_is_found(box: Path, files: Files, engine: str) -> None:
     ripgrep = shutil.which("rg")

@@ -6,7 +6,7 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from mcp_server_filesystem.files import Files
 from mcp_server_filesystem.media import MediaType, media_type
@@ -66,6 +66,7 @@ def test_an_image_that_ends_before_its_size_is_none(header: bytes, expected: Med
     assert [media_type(header[:size]) for size in range(10)] == [None] * 10
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=60), st.sampled_from([header for header, _ in KNOWN]), st.integers(0, 30))
 def test_no_bytes_are_too_odd(odd: bytes, header: bytes, kept: int) -> None:
     media_type(header[:kept] + odd)

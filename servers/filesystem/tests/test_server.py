@@ -2,11 +2,13 @@
 
 import base64
 import json
+import os
 import struct
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, cast
+from urllib.parse import quote
 
 import anyio
 import pytest
@@ -27,7 +29,7 @@ from mcp_server_filesystem.resources import LOOK_EVERY_S, watch_file
 from mcp_server_filesystem.server import build_server
 from mcp_server_filesystem.settings import Settings
 from mcp_server_shared.errors import ERROR_META_KEY
-from mcp_server_shared.untrusted import unmark
+from mcp_server_shared.untrusted import show_invisible, unmark
 
 pytestmark = pytest.mark.anyio
 
@@ -153,6 +155,20 @@ async def test_a_search_pages_by_cursor(root: Path, connect: Connect) -> None:
     assert found == [[f"file-{file:02}", line + 1, "needle"] for file in range(30) for line in range(5)]
 
 
+async def test_files_are_found_by_time_and_directories_summed(root: Path, connect: Connect) -> None:
+    (root / "old").touch()
+    os.utime(root / "old", (0, 0))
+    (root / "new").write_text("four")
+    async with connect() as client:
+        asked = {"path": ".", "glob": "*", "type": "file", "max_bytes": 4}
+        later = await client.call_tool("search_files", asked | {"modified_after": "1970-01-01T01:00+01:00"})
+        wrong = await client.call_tool("search_files", asked | {"modified_after": "yesterday"})
+        total = await client.call_tool("get_file_info", {"path": ".", "total": True})
+    assert [row[0] for row in rows(later)] == ["new"]
+    assert "'modified_after' is no time: 'yesterday'. Such as 2026-01-31" in text_of(wrong)
+    assert rows(total)[0][-2:] == [2, 4]
+
+
 async def test_a_search_that_finds_nothing_says_so(root: Path, connect: Connect) -> None:
     async with connect() as client:
         result = await client.call_tool("search_content", {"path": ".", "pattern": "needle"})
@@ -218,6 +234,43 @@ async def test_paths_are_completed(root: Path, connect: Connect) -> None:
         of_resource = await client.complete(FILE, {"name": "path", "value": f"{root}/f".lstrip("/")})
     assert of_prompt.completion.values == [f"{root}/directory/"]
     assert of_resource.completion.values == [f"{root}/file".lstrip("/")]
+
+
+async def test_a_path_is_completed_among_more_than_are_ever_returned(root: Path, connect: Connect) -> None:
+    for number in range(250):
+        (root / f"file-{number:03}").touch()
+    (root / "file-249x").mkdir()
+    async with connect() as client:
+        completed = await client.complete(FILE, {"name": "path", "value": f"{root}/file-249".lstrip("/")})
+    assert completed.completion.values == [f"{root}/file-249".lstrip("/"), f"{root}/file-249x/".lstrip("/")]
+
+
+async def test_a_name_that_is_not_utf_8_is_completed_to_an_address_that_can_be_read(
+    root: Path, connect: Connect
+) -> None:
+    for name in ("caf\udce9", "\u202etxt", "\u27e6U+0041\u27e7"):
+        (root / name).write_text(show_invisible(name))
+    async with connect() as client:
+        completed = await client.complete(FILE, {"name": "path", "value": f"{root}/".lstrip("/")})
+        assert len(completed.completion.values) == 3
+        for path in completed.completion.values:
+            prompt = await client.get_prompt("review_file", {"path": f"/{path}"})
+            for address in (f"file:///{quote(path)}", cast(Any, prompt.messages[1].content).resource.uri):
+                read = cast(Any, await client.read_resource(address)).contents[0].text
+                assert unmark(read.partition("\n")[2]) == path.rpartition("/")[2]
+
+
+async def test_what_is_answered_about_a_name_that_is_not_utf_8_can_be_asked_for_again(
+    root: Path, connect: Connect
+) -> None:
+    async with connect("--allow-write", "--results=text") as client:
+        written = await client.call_tool("write_file", {"path": "caf\u27e6U+DCE9\u27e7", "content": "x"})
+        path = json.loads(text_of(written).splitlines()[-1])[0]
+        read = await client.call_tool("read_text_file", {"path": path})
+        facts = json.loads(text_of(read).partition("\n")[0])
+        moved = await client.call_tool("move_file", {"source": facts["path"], "destination": "cafe"})
+    assert not moved.is_error
+    assert (root / "cafe").read_text() == "x"
 
 
 async def test_a_change_is_reported_even_when_another_file_takes_the_place(root: Path) -> None:

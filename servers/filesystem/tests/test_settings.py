@@ -1,9 +1,9 @@
 """What the operator writes, and which directories may be read and changed by it."""
 
 import pytest
-from mcp_server_filesystem.deny import DEFAULT_DENY
 from mcp_server_filesystem.server import WRITE
 from mcp_server_filesystem.settings import Settings
+from mcp_server_shared.deny import DEFAULT_DENY
 from mcp_server_shared.settings import SettingsProblem
 
 
@@ -20,6 +20,9 @@ def load(*arguments: str, **environment: str) -> Settings:
         (["/x:rw:ro"], ["/x:rw"], []),
         (["/x:rw:rw"], ["/x:rw"], ["/x:rw"]),
         (["/a/rw"], ["/a/rw"], []),
+        (["/a:rw", "/a:ro"], ["/a", "/a"], []),
+        (["/a:ro", "/a/:rw", "/b/../a", "--allow-write"], ["/a", "/a/", "/b/../a"], []),
+        (["/a", "/a:rw"], ["/a", "/a"], ["/a"]),
     ],
 )
 def test_directories_may_be_changed_as_far_as_the_operator_says(

@@ -6,6 +6,7 @@ from itertools import islice
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mcp_server_filesystem.line_index import MARK_EVERY_BYTES, LineIndex
 from mcp_server_filesystem.text import Lines, Page, Position, Tail, TextFile, detect_encoding
 from mcp_server_shared.errors import Conflict, InvalidArgument, Unsupported
 
@@ -137,6 +138,34 @@ def test_a_line_past_the_end_is_answered_with_the_number_of_lines() -> None:
 def test_a_far_line_is_found_across_chunks(ending: str) -> None:
     data = "".join(f"line {number}{ending}" for number in range(1, 100_001)).encode()
     assert read(data, Lines(99_999, 1)).text == f"line 99999{ending}"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le"])
+def test_a_far_line_is_found_again_without_reading_what_is_before_it(encoding: str) -> None:
+    data = "".join(f"line {number}\r\n" for number in range(1, 800_001)).encode(encoding)
+    reads: list[int] = []
+
+    def noted(offset: int, size: int) -> bytes:
+        reads.append(offset)
+        return data[offset : offset + size]
+
+    index = LineIndex()
+    first, again, nearer = (
+        TextFile(noted, len(data), encoding, lambda: reads.append(-1), index).page(Lines(line, 1), 100).text
+        for line in (799_999, 800_000, 500_000)
+    )
+    assert (first, again, nearer) == ("line 799999\r\n", "line 800000\r\n", "line 500000\r\n")
+    assert reads.count(-1) <= len(data) / 262_144 + 2 + 2 * MARK_EVERY_BYTES / 262_144
+
+
+def test_a_line_past_the_end_is_answered_the_same_from_the_index() -> None:
+    data = b"a line\n" * 1_000_000
+    index = LineIndex()
+    for _ in range(2):
+        with pytest.raises(InvalidArgument, match="the file has 1,000,000 lines"):
+            TextFile(lambda at, size: data[at : at + size], len(data), "utf-8", lambda: None, index).page(
+                Lines(2_000_000), 100
+            )
 
 
 def test_a_far_line_is_found_in_utf_16() -> None:

@@ -4,6 +4,7 @@ import hashlib
 import os
 import re
 import resource
+import struct
 import subprocess
 import sys
 import time
@@ -21,7 +22,7 @@ from mcp_server_filesystem.edits import Edit
 from mcp_server_filesystem.entries import never_stop
 from mcp_server_filesystem.renaming import rename_to_new_by_link
 from mcp_server_filesystem.trees import MAX_DEPTH
-from mcp_server_filesystem.writing import ABSENT, Edited, Moved, Writer, Written
+from mcp_server_filesystem.writing import ABSENT, MAX_EDIT_BYTES, Edited, Moved, Writer, Written
 from mcp_server_shared.errors import (
     Conflict,
     ExpectedError,
@@ -30,6 +31,7 @@ from mcp_server_shared.errors import (
     PermissionDenied,
     TooLarge,
     Unavailable,
+    Unsupported,
 )
 from mcp_server_shared.untrusted import read_notation, show_invisible
 
@@ -57,7 +59,7 @@ def root(tmp_path: Path) -> Path:
     return root
 
 
-@pytest.fixture(params=[None, "walk"])
+@pytest.fixture(params=[None, "walk", "path"])
 def writer(root: Path, request: pytest.FixtureRequest) -> Generator[Writer]:
     roots = Roots([root], writable=[root], resolver=request.param)
     yield Writer(roots)
@@ -116,8 +118,8 @@ def test_a_file_is_created_and_then_replaced(root: Path, writer: Writer) -> None
     assert names(root) == {"file"}
 
 
+@settings(max_examples=50, deadline=None)
 @given(text=st.text(st.characters(exclude_categories=["Cs"]), max_size=200))
-@settings(max_examples=50)
 def test_what_is_written_in_the_notation_is_read_again(text: str) -> None:
     with TemporaryDirectory() as root:
         roots = Roots([root], writable=[root])
@@ -174,6 +176,52 @@ def test_a_name_is_taken_as_it_is(root: Path, writer: Writer, name: str) -> None
     assert os.listdir(root) == [name]  # noqa: PTH208 - the names themselves
 
 
+@pytest.mark.parametrize(
+    ("before", "content", "after"),
+    [
+        (b"a\n", "b\n", b"a\nb\n"),
+        (b"a", "b", b"ab"),
+        (b"a\r\n", "b\nc\r\n", b"a\r\nb\r\nc\r\n"),
+        (b"a\r", "b\n", b"a\rb\r"),
+        (b"a\r\nb\n", "c\n", b"a\r\nb\nc\n"),
+        (b"caf\xe9\n", "\u00e9t\u00e9\n", b"caf\xe9\n\xe9t\xe9\n"),
+        ("\ufeffa\r\n".encode("utf-16-le"), "\u4e2d\n", "\ufeffa\r\n\u4e2d\r\n".encode("utf-16-le")),
+        ("a \u00e9".encode() + b"\xff\n", "b", "a \u00e9".encode() + b"\xff\nb"),
+        (b"", "\u00e9\n", "\u00e9\n".encode()),
+        (None, "\u00e9\n", "\u00e9\n".encode()),
+    ],
+)
+def test_text_is_added_as_the_file_is_written(
+    root: Path, writer: Writer, before: bytes | None, content: str, after: bytes
+) -> None:
+    if before is not None:
+        (root / "file").write_bytes(before)
+    written = writer.append_file("file", content, expected_sha256=None, checkpoint=never_stop)
+    assert (root / "file").read_bytes() == after
+    assert (written.bytes, written.sha256, written.created) == (len(after), sha256(after), before is None)
+
+
+def test_what_cannot_be_added_to_stays_as_it_is(root: Path, writer: Writer) -> None:
+    (root / "binary").write_bytes(b"\0\1")
+    (root / "latin").write_bytes(b"caf\xe9")
+    (root / "other").write_text("x")
+    with (root / "large").open("wb") as large:
+        large.truncate(MAX_EDIT_BYTES + 1)
+    attempts: list[tuple[str, str, str | None, type[ExpectedError]]] = [
+        ("binary", "b", None, Unsupported),
+        ("latin", "\u4e2d", None, InvalidArgument),
+        ("other", "b", sha256("y"), Conflict),
+        ("large", "b", None, TooLarge),
+        ("new", "\ud800", None, InvalidArgument),
+        ("new/", "b", None, InvalidArgument),
+    ]
+    for path, content, expected, error in attempts:
+        with pytest.raises(error):
+            writer.append_file(path, content, expected_sha256=expected, checkpoint=never_stop)
+    assert names(root) == {"binary", "latin", "other", "large"}
+    assert [(root / name).stat().st_size for name in ("binary", "latin", "other")] == [2, 4, 1]
+
+
 def test_a_link_is_written_through_and_stays(root: Path, writer: Writer) -> None:
     (root / "sub").mkdir()
     (root / "sub" / "file").write_text("old")
@@ -220,6 +268,21 @@ def test_mode_and_attributes_are_kept(root: Path, writer: Writer, mode: int) -> 
     write(writer, "file", "new")
     assert (root / "file").stat().st_mode & 0o7777 == mode
     assert os.getxattr(root / "file", "user.note") == b"kept"
+
+
+def test_an_access_control_list_is_kept(root: Path, writer: Writer) -> None:
+    (root / "file").write_text("old")
+    user, named_user, group, mask, other, nobody = 0x01, 0x02, 0x04, 0x10, 0x20, 0xFFFFFFFF
+    entries = [(user, 6, nobody), (named_user, 4, 1234), (group, 0, nobody), (mask, 4, nobody), (other, 0, nobody)]
+    acl = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
+    try:
+        os.setxattr(root / "file", "system.posix_acl_access", acl)
+    except OSError:
+        pytest.skip("platform: the file system has no access control lists")
+    mode = (root / "file").stat().st_mode
+    edit(writer, "file", Edit("old", "new"))
+    assert os.getxattr(root / "file", "system.posix_acl_access") == acl
+    assert ((root / "file").stat().st_mode, (root / "file").read_text()) == (mode, "new")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="platform: only root may give files away")
@@ -364,7 +427,12 @@ def test_a_dry_run_changes_nothing_and_says_the_same(root: Path, writer: Writer)
     (root / "file").write_text("one")
     before = (root / "file").stat()
     dry = edit(writer, "file", Edit("one", "two"), dry_run=True)
-    assert (root / "file").stat() == before
+    after = (root / "file").stat()
+    assert (after.st_ino, after.st_mtime_ns, after.st_ctime_ns) == (
+        before.st_ino,
+        before.st_mtime_ns,
+        before.st_ctime_ns,
+    )
     assert edit(writer, "file", Edit("one", "two")) == dry
 
 
@@ -460,6 +528,18 @@ def test_a_file_is_copied_with_its_mode(root: Path, writer: Writer) -> None:
     copied = writer.copy("file", "copy", checkpoint=never_stop)
     assert (copied.path, copied.type, copied.bytes, copied.sha256) == (str(root / "copy"), "file", 4, sha256("text"))
     assert ((root / "copy").read_text(), (root / "copy").stat().st_mode & 0o7777) == ("text", 0o750)
+
+
+def test_a_sparse_file_is_copied_with_its_holes(root: Path, writer: Writer) -> None:
+    with (root / "file").open("wb") as file:
+        file.write(b"begin")
+        file.seek(50_000_000)
+        file.write(b"middle")
+        file.truncate(100_000_000)
+    copied = writer.copy("file", "copy", checkpoint=never_stop)
+    assert (copied.bytes, copied.sha256) == (100_000_000, sha256((root / "file").read_bytes()))
+    assert sha256((root / "copy").read_bytes()) == copied.sha256
+    assert (root / "copy").stat().st_blocks * 512 < 10_000_000
 
 
 def test_a_directory_is_copied_with_links_as_links_and_without_what_is_closed(root: Path, writer: Writer) -> None:
@@ -707,11 +787,42 @@ def test_the_trash_is_private_and_left_out_of_searches(root: Path, writer: Write
     assert (root / ".trash" / ".gitignore").read_text() == "*\n"
 
 
+def test_things_are_deleted_where_there_is_no_room_left(root: Path, writer: Writer) -> None:
+    (root / "file").touch()
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        trashed = writer.trash("file", checkpoint=never_stop)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert Path(trashed.path).exists()
+
+
 def test_a_name_can_be_deleted_again_and_again(root: Path, writer: Writer) -> None:
     for _ in range(3):
         (root / "file").touch()
         writer.trash("file", checkpoint=never_stop)
     assert len([name for name in names(root) if name.endswith("/file")]) == 3
+
+
+def test_a_deletion_that_fails_leaves_no_empty_folder_in_the_trash(root: Path, writer: Writer) -> None:
+    class Cancelled(Exception):
+        pass
+
+    def cancel() -> None:
+        raise Cancelled
+
+    (root / "sub").mkdir()
+    (root / "sub" / "file").touch()
+    with pytest.raises(Cancelled):
+        writer.trash("sub/file", checkpoint=cancel)
+    assert names(root) == {"sub", "sub/file", ".trash", ".trash/.gitignore"}
+
+
+def test_of_directories_that_cannot_all_be_created_none_stays(root: Path, writer: Writer) -> None:
+    with pytest.raises(InvalidArgument, match="longer than the file system allows"):
+        writer.create_directory(f"a/b/{'c' * 300}")
+    assert names(root) == set()
 
 
 def test_what_is_in_the_trash_is_only_deleted_for_good(root: Path, writer: Writer) -> None:
@@ -795,7 +906,7 @@ def test_a_root_itself_stays(root: Path, writer: Writer, path: str) -> None:
 # Roots that may only be read
 
 
-@pytest.fixture(params=[None, "walk"])
+@pytest.fixture(params=[None, "walk", "path"])
 def nested(root: Path, request: pytest.FixtureRequest) -> Generator[Writer]:
     """Make a writable root with one in it that is not, which has a writable one in it again."""
     (root / "closed" / "open").mkdir(parents=True)
@@ -823,6 +934,7 @@ def test_nothing_is_changed_in_a_root_that_may_only_be_read(root: Path, nested: 
         lambda: write(nested, f"{there}/file", "changed"),
         lambda: write(nested, f"{there}/new", "new"),
         lambda: edit(nested, f"{there}/file", Edit("kept", "changed")),
+        lambda: nested.append_file(f"{there}/file", "more", expected_sha256=None, checkpoint=never_stop),
         lambda: nested.create_directory(f"{there}/x/y"),
         lambda: nested.copy(f"{root}/file", f"{there}/new", checkpoint=never_stop),
         lambda: move(nested, f"{root}/file", f"{there}/new"),

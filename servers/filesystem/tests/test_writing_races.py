@@ -104,6 +104,10 @@ def edit(writer: Writer, root: Path, number: int) -> object:
     )
 
 
+def append(writer: Writer, root: Path, number: int) -> object:
+    return writer.append_file("sw/sub/file", ".", expected_sha256=None, checkpoint=never_stop)
+
+
 def create_directory(writer: Writer, root: Path, number: int) -> object:
     return writer.create_directory(f"sw/new-{number}/a/b")
 
@@ -145,6 +149,7 @@ ATTEMPTS = [
     write,
     replace,
     edit,
+    append,
     create_directory,
     copy_out,
     copy_in,

@@ -18,7 +18,7 @@ from mcp_server_shared.errors import ERROR_META_KEY
 pytestmark = pytest.mark.anyio
 
 Connect = Callable[..., AbstractAsyncContextManager[Client]]
-WRITING_TOOLS = {"write_file", "edit_file", "create_directory", "copy_path", "move_file", "delete_path"}
+WRITING_TOOLS = {"write_file", "append_file", "edit_file", "create_directory", "copy_path", "move_file", "delete_path"}
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ async def test_the_writing_tools_cost_little(connect: Connect) -> None:
         tools = [tool for tool in (await client.list_tools()).tools if tool.name in WRITING_TOOLS]
     schemas = [json.dumps(tool.input_schema, separators=(",", ":")) for tool in tools]
     characters = sum(len(f"{t.name}{t.description}{schema}") for t, schema in zip(tools, schemas, strict=True))
-    assert (len(tools), characters <= 850 * 4) == (6, True)
+    assert (len(tools), characters <= 950 * 4) == (7, True)
 
 
 async def test_only_what_cannot_destroy_is_said_not_to(connect: Connect) -> None:
@@ -97,7 +97,10 @@ async def test_only_what_cannot_destroy_is_said_not_to(connect: Connect) -> None
         hints = {tool.name: tool.annotations for tool in (await client.list_tools()).tools}
     harmless = {name for name in WRITING_TOOLS if (given := hints[name]) and given.destructive_hint is False}
     repeatable = {name for name in WRITING_TOOLS if (given := hints[name]) and given.idempotent_hint}
-    assert (harmless, repeatable) == ({"create_directory", "copy_path"}, {"write_file", "create_directory"})
+    assert (harmless, repeatable) == (
+        {"append_file", "create_directory", "copy_path"},
+        {"write_file", "create_directory"},
+    )
 
 
 async def test_a_file_is_written_edited_and_read_with_what_is_invisible_kept(connect: Connect, root: Path) -> None:
@@ -136,6 +139,16 @@ async def test_edits_that_make_no_sense_are_refused_in_plain_words(
         refused = await client.call_tool("edit_file", {"path": "file", "edits": edits})
     assert (code(refused), problem in text(refused)) == ("invalid_argument", True)
     assert (root / "file").read_text() == "a"
+
+
+async def test_text_is_added_to_a_file(connect: Connect, root: Path) -> None:
+    async with connect() as client:
+        first = record(await client.call_tool("append_file", {"path": "file", "content": "one\n"}))
+        more = {"path": "file", "content": "two\u27e6U+200B\u27e7\n", "expected_sha256": first["sha256"]}
+        second = record(await client.call_tool("append_file", more))
+        again = await client.call_tool("append_file", more)
+    assert (first["result"], second["result"], code(again)) == ("created", "appended", "conflict")
+    assert (root / "file").read_text() == "one\ntwo\u200b\n"
 
 
 async def test_a_conflict_names_the_hash_to_go_on_with(connect: Connect, root: Path) -> None:

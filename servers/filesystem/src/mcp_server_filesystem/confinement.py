@@ -10,7 +10,7 @@ What is to be written is named by the handle of its directory and one name in it
 Whether that directory may be written is decided by the innermost root above it, as the kernel sees it.
 
 Hard links and mounts inside a root are part of it. Where the system has no handles relative to a directory
-(Windows), nothing is opened.
+(Windows), a directory is known by its path, which is looked at again each time: `by_path` says what that leaves open.
 """
 
 import errno
@@ -24,22 +24,32 @@ from functools import cache
 from itertools import islice
 from typing import Literal, TypeVar
 
+from mcp_server_shared.deny import DEFAULT_DENY, DenyGlobs
 from mcp_server_shared.errors import (
     ExpectedError,
     InvalidArgument,
     NotFound,
     PermissionDenied,
     Unavailable,
-    Unsupported,
     did_you_mean,
 )
 
-from mcp_server_filesystem.deny import DEFAULT_DENY, DenyGlobs
+from mcp_server_filesystem.by_path import DIRECTORY, IS_WINDOWS, DirectoryByPath, Identity
+from mcp_server_filesystem.handles import (
+    NO_FOLLOW,
+    SEARCH,
+    close,
+    is_gone,
+    open_real,
+    openat,
+    readlinkat,
+    scandir,
+)
+from mcp_server_filesystem.windows_paths import names_between_slashes, without_prefix
 
 WalkedT = TypeVar("WalkedT")
-Resolver = Literal["openat2", "walk"]
+Resolver = Literal["openat2", "walk", "path"]
 OpenBelow = Callable[[int, Sequence[str], int], int]
-Identity = tuple[int, int]  # of a directory: device and inode
 
 MAX_PATH_BYTES = 4_096
 MAX_LINKS = 40  # as the Linux kernel allows
@@ -48,14 +58,16 @@ ATTEMPTS = 16  # the tree may change under a walk, by chance or on purpose
 NAMES_SCANNED_FOR_HINTS = 2_000
 ROOTS_NAMED_IN_ERRORS = 5
 
-_SEARCH_DIRECTORY = getattr(os, "O_PATH", os.O_RDONLY) | getattr(os, "O_DIRECTORY", 0)
-_NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _CHANGED = (errno.ELOOP, errno.ENOENT, errno.ENOTDIR)
 
 
 _REFUSALS: dict[int | None, tuple[type[ExpectedError], str, str]] = {
     errno.ENOENT: (NotFound, "does not exist any more", ""),
-    errno.ENOTDIR: (InvalidArgument, "is not a directory, or leads through a file", "Use read_text_file."),
+    errno.ENOTDIR: (
+        InvalidArgument,
+        "is not a directory, or leads through a file",
+        "read_text_file reads a file; get_file_info tells what there is.",
+    ),
     **dict.fromkeys(
         (errno.EACCES, errno.EPERM),
         (
@@ -114,9 +126,10 @@ class Root:
     deleted is opened again under its name.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, writable: bool = False) -> None:
-        self.path = os.path.abspath(path)  # noqa: PTH100 - pathlib keeps ".."
+    def __init__(self, path: str | os.PathLike[str], *, writable: bool, by_path: bool) -> None:
+        self.path = _slashed(os.path.abspath(path))  # noqa: PTH100 - pathlib keeps ".."
         self.writable = writable
+        self._by_path = by_path
         self._real: str | None = None
         self._handle: int | None = None
         self._lock = threading.Lock()
@@ -126,10 +139,13 @@ class Root:
         with self._lock:
             if self._handle is None:
                 self._handle = self._open()
-            elif os.fstat(self._handle).st_nlink == 0:
+            elif is_gone(self._handle):
                 fresh = self._open()
-                os.dup2(fresh, self._handle, inheritable=False)  # other threads hold this number: keep it
-                os.close(fresh)
+                if self._by_path:
+                    self._handle = fresh
+                else:
+                    os.dup2(fresh, self._handle, inheritable=False)  # other threads hold this number: keep it
+                    close(fresh)
             return self._handle
 
     def names(self) -> list[list[str]]:
@@ -155,13 +171,13 @@ class Root:
         """Give the handle back; no call may be under way."""
         with self._lock:
             if self._handle is not None:
-                os.close(self._handle)
+                close(self._handle)
             self._handle = None
 
     def _open(self) -> int:
         try:
-            real = self._real or os.path.realpath(self.path, strict=True)
-            handle = os.open(real, _SEARCH_DIRECTORY | _NO_FOLLOW)
+            real = self._real or _slashed(os.path.realpath(self.path, strict=True))
+            handle = open_real(real, by_path=self._by_path)
         except OSError as error:
             raise NotFound(
                 f"The allowed directory {self.path!r} cannot be opened: {error.strerror}.",
@@ -189,7 +205,8 @@ class Roots:
         deny: Sequence[str] = DEFAULT_DENY,
         resolver: Resolver | None = None,
     ) -> None:
-        self.roots = [Root(path, writable=path in writable) for path in paths]
+        self.by_path = resolver == "path" or (resolver is None and os.open not in os.supports_dir_fd)
+        self.roots = [Root(path, writable=path in writable, by_path=self.by_path) for path in paths]
         self.deny = DenyGlobs(deny)
         self._resolver = resolver
 
@@ -208,13 +225,13 @@ class Roots:
             NotFound: there is no such entry; the hint has the nearest names.
         """
         try:
-            opened = self._open(path, flags | _NO_FOLLOW | getattr(os, "O_CLOEXEC", 0))
+            opened = self._open(path, flags | NO_FOLLOW)
         except OSError as error:
             raise refusal(error, path) from error
         try:
             yield opened
         finally:
-            os.close(opened.handle)
+            close(opened.handle)
 
     @contextmanager
     def place(
@@ -245,7 +262,7 @@ class Roots:
                 )
             yield place
         finally:
-            os.close(place.directory)
+            close(place.directory)
 
     def denies(self, directory: Opened, name: str) -> bool:
         """Tell whether a deny glob closes the entry of an open directory."""
@@ -287,24 +304,29 @@ class Roots:
 
     def open_below(self, directory: int, names: Sequence[str], flags: int) -> int:
         """Open what `names` lead to below a directory handle, following no link."""
-        if self._resolver == "walk":
+        if self.by_path or self._resolver == "walk":
             return open_with_walk(directory, names, flags)
-        return best_open_below()(directory, names, flags)
+        try:
+            return best_open_below()(directory, names, flags)
+        except OSError as error:
+            if error.errno != errno.ENAMETOOLONG:
+                raise
+            return open_with_walk(directory, names, flags)  # the kernel takes no path beyond 4,096 bytes at once
 
     def _begin(self, path: str) -> tuple[Root, list[str]]:
         _check_text(path)
-        best_open_below()  # raises where the system has no way to confine a path
+        asked, path = path, names_between_slashes(path) if IS_WINDOWS else path
         if not self.roots:
             raise PermissionDenied(
                 "No directory is allowed yet.",
                 hint="The operator has to start the server with one: mcp-server-filesystem DIRECTORY.",
             )
         # A final slash asks for a directory: keep that demand as a last name ".".
-        names = split(path) + (["."] if path.endswith(("/", "/.")) else [])
+        names = split(path) + (["."] if names_directory(path) else [])
         if path.startswith("/"):
-            return self.enter([], names, path)
+            return self.enter([], names, asked)
         if len(self.roots) > 1:
-            raise InvalidArgument(f"{path!r} is relative and there are several roots.", hint=self._named_roots())
+            raise InvalidArgument(f"{asked!r} is relative and there are several roots.", hint=self._named_roots())
         return self.roots[0], names
 
     def enter(self, above: list[str], names: list[str], asked: str) -> tuple[Root, list[str]]:
@@ -322,7 +344,7 @@ class Roots:
             up = names.index("..") if ".." in names else len(names)
             straight = above + [name for name in names[:up] if name not in ("", ".")]
             for known_names, root in known:
-                if straight[: len(known_names)] == known_names:
+                if _same(straight[: len(known_names)], known_names):
                     demand = ["."] if up == len(names) and names[-1:] == ["."] else []
                     return root, straight[len(known_names) :] + names[up:] + demand
             if up == len(names):
@@ -407,7 +429,7 @@ class _Walk:
         self._roots.deny.check(self._passed, self._asked, checked=len(self._passed) - 1)
 
     def _enter(self, name: str) -> None:
-        below = self._open(name, _SEARCH_DIRECTORY)
+        below = self._open(name, SEARCH)
         self._leave()
         self._here = below
 
@@ -428,7 +450,7 @@ class _Walk:
         """Take one name into account; return its target if it is a link."""
         self._pass(name)
         try:
-            target = os.readlink(name, dir_fd=self._directory(self._passed[:-1]))
+            target = readlinkat(self._directory(self._passed[:-1]), name)
         except OSError as error:
             if error.errno == errno.EINVAL:  # no link
                 return None
@@ -440,6 +462,8 @@ class _Walk:
         self._links += 1
         if self._links > MAX_LINKS:
             raise InvalidArgument(f"{self._asked!r} runs through more than {MAX_LINKS} links, perhaps in a circle.")
+        if IS_WINDOWS:
+            target = names_between_slashes(without_prefix(target))
         if target.startswith("/"):
             self._move_to([], target.split("/"))
         else:
@@ -464,7 +488,7 @@ class _Walk:
         directory = self._directory(self._passed if name == "." else self._passed[:-1])
         self._count(1)
         try:
-            return os.open(name, flags | _NO_FOLLOW, dir_fd=directory)
+            return openat(directory, name, flags)
         except OSError as error:
             if error.errno in _CHANGED:
                 raise _TreeChanged from error
@@ -475,7 +499,7 @@ class _Walk:
         if self._here is None:
             self._count(len(names))
             try:
-                self._here = self._roots.open_below(self._root.handle(), names, _SEARCH_DIRECTORY)
+                self._here = self._roots.open_below(self._root.handle(), names, SEARCH)
             except OSError as error:
                 if error.errno in _CHANGED:
                     raise _TreeChanged from error
@@ -489,7 +513,7 @@ class _Walk:
 
     def _leave(self) -> None:
         if self._here is not None:
-            os.close(self._here)
+            close(self._here)
             self._here = None
 
     def _missing(self, name: str) -> NotFound:
@@ -500,29 +524,31 @@ class _Walk:
 
     def _names_beside(self, parent: list[str]) -> list[str]:
         try:
-            handle = self._open(".", os.O_RDONLY | os.O_DIRECTORY)
+            handle = self._open(".", os.O_RDONLY | DIRECTORY)
         except (OSError, _TreeChanged):
             return []
         try:
-            with os.scandir(handle) as entries:
+            with scandir(handle) as entries:
                 names = [entry.name for entry in islice(entries, NAMES_SCANNED_FOR_HINTS)]
+        except OSError:
+            return []
         finally:
-            os.close(handle)
+            close(handle)
         directory = "/".join(parent)
         return [name for name in names if name.isprintable() and not self._roots.deny.denies(directory, name)]
 
 
 def open_with_walk(directory: int, names: Sequence[str], flags: int) -> int:
     """Open what `names` lead to below the directory handle, following no link; an OSError says why not."""
-    here = os.open(".", _SEARCH_DIRECTORY, dir_fd=directory)
+    here = openat(directory, ".", SEARCH)
     try:
         for name in names[:-1]:
-            below = os.open(name, _SEARCH_DIRECTORY | _NO_FOLLOW, dir_fd=here)
-            os.close(here)
+            below = openat(here, name, SEARCH)
+            close(here)
             here = below
-        return os.open(names[-1] if names else ".", flags | _NO_FOLLOW, dir_fd=here)
+        return openat(here, names[-1] if names else ".", flags)
     finally:
-        os.close(here)
+        close(here)
 
 
 @cache
@@ -534,11 +560,12 @@ def best_open_below() -> OpenBelow:
 
         if kernel_has_openat2():
             return open_with_openat2
-    if os.open not in os.supports_dir_fd:
-        raise Unsupported(
-            "This system cannot keep a path inside a directory.", hint="Run the server on Linux or macOS."
-        )
     return open_with_walk
+
+
+def names_directory(path: str) -> bool:
+    """Tell whether the text of a path can only be meant for a directory."""
+    return _slashed(path).endswith(("/", "/."))
 
 
 def split(path: str) -> list[str]:
@@ -548,24 +575,26 @@ def split(path: str) -> list[str]:
 
 def identity(handle: int) -> Identity:
     """Return what tells an open directory from every other."""
+    if isinstance(handle, DirectoryByPath):
+        return handle.identity
     status = os.fstat(handle)
     return status.st_dev, status.st_ino
 
 
 def ancestors(directory: int) -> Iterator[Identity]:
     """Yield the identity of an open directory and of each above it, up to the top of the file system."""
-    here = os.dup(directory)
+    here = openat(directory, ".", SEARCH)
     try:
         at = identity(here)
         above = None
         while at != above:
             yield at
-            parent = os.open("..", _SEARCH_DIRECTORY, dir_fd=here)
-            os.close(here)
+            parent = openat(here, "..", SEARCH)
+            close(here)
             here = parent
             at, above = identity(here), at
     finally:
-        os.close(here)
+        close(here)
 
 
 def absolute(root: Root, names: Sequence[str]) -> str:
@@ -584,6 +613,15 @@ def refusal(error: OSError, path: str) -> ExpectedError:
 def _opened(handle: int, root: Root, names: Sequence[str]) -> Opened:
     names = [name for name in names if name != "."]
     return Opened(handle, absolute(root, names), "/".join(names))
+
+
+def _slashed(path: str) -> str:
+    return path.replace("\\", "/") if IS_WINDOWS else path
+
+
+def _same(names: Sequence[str], others: Sequence[str]) -> bool:
+    """Tell whether two paths are the same to this system: to Windows case means nothing."""
+    return list(map(os.path.normcase, names)) == list(map(os.path.normcase, others))
 
 
 def _check_text(path: str) -> None:

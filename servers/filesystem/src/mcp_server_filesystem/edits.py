@@ -7,26 +7,26 @@ keeps its ending; a new one takes that of the line before it.
 import codecs
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from difflib import SequenceMatcher, get_close_matches
+from difflib import get_close_matches
 from itertools import islice
 
 from mcp_server_shared.errors import InvalidArgument, Unsupported
 from mcp_server_shared.untrusted import show_invisible
 
 from mcp_server_filesystem.entries import Checkpoint, never_stop
-from mcp_server_filesystem.text import SAMPLE_BYTES, detect_encoding
+from mcp_server_filesystem.line_differences import LineDifferences
+from mcp_server_filesystem.text import encoding_of_all
 
-LINES_COMPARED = 20_000  # comparing lines takes more than linear time
+LINES_SEARCHED = 20_000  # for one that is like another: 0.1 ms each
+LINES_COMPARED = 100_000
 NEAREST_LINES = 3
 NEAREST_CHARACTERS = 80
 LINE_NUMBERS_NAMED = 10
 CONTEXT_LINES = 3
 
+_LINES_AT_A_TIME = 500
 _MARKS = {"utf-8": codecs.BOM_UTF8, "utf-16-le": codecs.BOM_UTF16_LE, "utf-16-be": codecs.BOM_UTF16_BE}
-_DECODED = re.compile("[\x80-\ud7ff\ue000-\U0010ffff]")
-_C1_CONTROL = re.compile("[\x80-\x9f]")  # in latin-1; in cp1252 the bytes are letters and quotes
 _NEWLINE = re.compile(r"\r?\n")
 
 
@@ -67,32 +67,17 @@ class DecodedText:
 
 def decoded(data: bytes) -> DecodedText:
     """Read the bytes of a whole file as `read_text_file` does; raise Unsupported where they are not text."""
-    encoding = detect_encoding(data[:SAMPLE_BYTES], len(data))
+    encoding = encoding_of_all(data)
     if encoding is None:
         raise Unsupported("It is binary, not text.", hint="write_file can replace it as a whole.")
     codec = encoding.removesuffix("-sig")
-    mark_ = _MARKS.get(codec, b"")
-    mark_ = mark_ if data.startswith(mark_) else b""
-    data = data[len(mark_) :]
-    if codec in ("latin-1", "cp1252"):
-        return _decoded_by_byte(data)
+    mark = _MARKS.get(codec, b"")
+    mark = mark if data.startswith(mark) else b""
+    errors = "surrogateescape" if codec == "utf-8" else "strict"
     try:
-        return DecodedText(data.decode(codec), mark_, codec, "strict")
+        return DecodedText(data[len(mark) :].decode(codec, errors), mark, codec, errors)
     except UnicodeDecodeError as error:
-        if codec != "utf-8":
-            raise Unsupported(f"It is not valid {codec}, although it began so.") from error
-    text = data.decode("utf-8", "surrogateescape")
-    if mark_ or _DECODED.search(text):  # UTF-8 all the same, with a few bytes gone wrong
-        return DecodedText(text, mark_, "utf-8", "surrogateescape")
-    return _decoded_by_byte(data)
-
-
-def _decoded_by_byte(data: bytes) -> DecodedText:
-    text = data.decode("latin-1")
-    if _C1_CONTROL.search(text):
-        with suppress(UnicodeDecodeError):
-            return DecodedText(data.decode("cp1252"), b"", "cp1252", "strict")
-    return DecodedText(text, b"", "latin-1", "strict")
+        raise Unsupported(f"It is not valid {codec}, although it began so.") from error
 
 
 def apply_edits(file: DecodedText, edits: Sequence[Edit], checkpoint: Checkpoint = never_stop) -> str:
@@ -107,18 +92,31 @@ def apply_edits(file: DecodedText, edits: Sequence[Edit], checkpoint: Checkpoint
         checkpoint()
         which = f"Edit {number} of {len(edits)}: " if len(edits) > 1 else ""
         _check_encodable(edit.new_text, file.encoding, which)
-        text = _apply(text, edit, which)
+        text = _apply(text, edit, which, checkpoint)
     return text
 
 
-def _apply(text: str, edit: Edit, which: str) -> str:
+def with_added(file: DecodedText, content: str) -> str:
+    """Return the text with more at its end, whose LF become what ends the lines of the file, if that is one thing.
+
+    Raises:
+        InvalidArgument: the content has characters that the file's encoding lacks.
+    """
+    _check_encodable(content, file.encoding, "")
+    newline = _only_newline(file.text)
+    return file.text + (content if newline in ("\n", None) else _plain(content, cr=False).replace("\n", newline))
+
+
+def _apply(text: str, edit: Edit, which: str, checkpoint: Checkpoint) -> str:
     newline = _only_newline(text)
     plain, old, new = (_plain(part, cr=newline == "\r") for part in (text, edit.old_text, edit.new_text))
     if not old:
         raise InvalidArgument(f"{which}'old_text' is empty.", hint="write_file replaces a whole file.")
     count = plain.count(old)
+    if not count:
+        raise _missing(_nearest(plain, old, checkpoint), which)
     if count != edit.expected_count:
-        raise _unexpected(plain, old, count, edit.expected_count, which)
+        raise _too_many_or_few(plain, old, count, edit.expected_count, which)
     if newline is None:
         return _replaced_in_mixed(text, plain, old, new)
     replaced = plain.replace(old, new)
@@ -127,16 +125,20 @@ def _apply(text: str, edit: Edit, which: str) -> str:
 
 def _plain(text: str, *, cr: bool) -> str:
     """Return the text with LF for CRLF, and also for CR in a file where that ends the lines."""
+    if "\r" not in text:  # far quicker to find out than to replace
+        return text
     plain = text.replace("\r\n", "\n")
     return plain.replace("\r", "\n") if cr else plain
 
 
 def _only_newline(text: str) -> str | None:
     """Return the one line ending of the text, or None if there are several. A lone CR counts only if all are so."""
+    if "\r" not in text:
+        return "\n"
     newlines = text.count("\n")
     crlf = text.count("\r\n")
     if not newlines:
-        return "\r" if "\r" in text else "\n"
+        return "\r"
     return None if 0 < crlf < newlines else "\r\n" if crlf else "\n"
 
 
@@ -159,7 +161,7 @@ def _replaced_in_mixed(text: str, plain: str, old: str, new: str) -> str:
 def _endings(old: str, new: str, endings: list[str], nearest: str) -> list[str]:
     """Return an ending for each newline of `new`, which replaces `old` and its endings."""
     result: list[str] = []
-    lines = SequenceMatcher(None, old.split("\n")[:-1], new.split("\n")[:-1])
+    lines = LineDifferences(old.split("\n")[:-1], new.split("\n")[:-1])
     for _, old_start, old_end, new_start, new_end in lines.get_opcodes():
         if new_end - new_start == old_end - old_start:
             result += endings[old_start:old_end]
@@ -186,15 +188,16 @@ def _check_encodable(text: str, encoding: str, which: str) -> None:
         ) from error
 
 
-def _unexpected(plain: str, old: str, count: int, expected: int, which: str) -> InvalidArgument:
-    if count:
-        lines = [_line_at(plain, at) for at in islice(_occurrences(plain, old), LINE_NUMBERS_NAMED)]
-        where = ", ".join(map(str, lines)) + ("…" if count > len(lines) else "")
-        return InvalidArgument(
-            f"{which}'old_text' occurs {count:,} times (from line {where}), not {expected:,}; nothing was changed.",
-            hint="Add lines around it to 'old_text' until it is unique, or set 'expected_count'.",
-        )
-    nearest = _nearest(plain, old)
+def _too_many_or_few(plain: str, old: str, count: int, expected: int, which: str) -> InvalidArgument:
+    lines = [_line_at(plain, at) for at in islice(_occurrences(plain, old), LINE_NUMBERS_NAMED)]
+    where = ", ".join(map(str, lines)) + ("…" if count > len(lines) else "")
+    return InvalidArgument(
+        f"{which}'old_text' occurs {count:,} times (from line {where}), not {expected:,}; nothing was changed.",
+        hint="Add lines around it to 'old_text' until it is unique, or set 'expected_count'.",
+    )
+
+
+def _missing(nearest: str, which: str) -> InvalidArgument:
     found = "The nearest lines:" if nearest else "No line is like it."
     return InvalidArgument(
         f"{which}'old_text' does not occur in the file; nothing was changed. {found}",
@@ -203,16 +206,25 @@ def _unexpected(plain: str, old: str, count: int, expected: int, which: str) -> 
     )
 
 
-def _nearest(plain: str, old: str) -> str:
+def _nearest(plain: str, old: str, checkpoint: Checkpoint) -> str:
     """Return the lines of the file that are most like the beginning of a text, with their numbers."""
     wanted = next((line for line in old.split("\n") if line.strip()), "")[:NEAREST_CHARACTERS]
-    lines = [line[:NEAREST_CHARACTERS] for line in plain.split("\n", LINES_COMPARED)[:LINES_COMPARED]]
+    lines = [line[:NEAREST_CHARACTERS] for line in plain.split("\n", LINES_SEARCHED)[:LINES_SEARCHED]]
     near = [number for number, line in enumerate(lines) if line.strip() == wanted.strip()]
     if not near:
-        near = [lines.index(line) for line in get_close_matches(wanted, set(lines), NEAREST_LINES, cutoff=0.5)]
+        near = [lines.index(line) for line in _like(wanted, lines, checkpoint)]
     if not near or not wanted:
         return ""
     return "\n".join(f"{number + 1}: {_short(lines[number])}" for number in sorted(near[:NEAREST_LINES]))
+
+
+def _like(wanted: str, lines: Sequence[str], checkpoint: Checkpoint) -> list[str]:
+    best: list[str] = []
+    for begin in range(0, len(lines), _LINES_AT_A_TIME):
+        checkpoint()
+        some = {*best, *lines[begin : begin + _LINES_AT_A_TIME]}
+        best = get_close_matches(wanted, some, NEAREST_LINES, cutoff=0.5)
+    return best
 
 
 def _short(line: str) -> str:
@@ -246,7 +258,7 @@ def _unified(path: str, before: str, after: str) -> Iterator[str]:
     if len(old) + len(new) > LINES_COMPARED:
         yield f"{_hunk(first, len(old), first, len(new))}(too much to show)\n"
         return
-    for group in SequenceMatcher(None, old, new).get_grouped_opcodes(CONTEXT_LINES):
+    for group in LineDifferences(old, new).get_grouped_opcodes(CONTEXT_LINES):
         begin, end = group[0], group[-1]
         yield _hunk(first + begin[1], end[2] - begin[1], first + begin[3], end[4] - begin[3])
         for tag, old_start, old_end, new_start, new_end in group:

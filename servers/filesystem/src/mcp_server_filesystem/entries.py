@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
+from mcp_server_filesystem.by_path import DIRECTORY, is_link
+from mcp_server_filesystem.handles import fstatat, is_directory, readlinkat, scandir
+
 Checkpoint = Callable[[], None]
 EntryType = Literal["file", "directory", "symlink", "fifo", "socket", "device"]
 
@@ -14,7 +17,7 @@ ENTRIES_BETWEEN_CHECKPOINTS = 4_096
 
 # Neither waits for a writer of a FIFO nor takes over a terminal: what is opened is looked at afterwards.
 READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
-LIST = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0)
+LIST = os.O_RDONLY | DIRECTORY
 
 _TYPES: dict[int, EntryType] = {
     stat.S_IFREG: "file",
@@ -44,6 +47,33 @@ class Entry:
     target: str | None = None
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """What an entry has to be; None where it does not matter.
+
+    Attributes:
+        type: what it is.
+        min_bytes: the least size, of a file.
+        max_bytes: the most, of a file.
+        modified_after: a time; it was changed later, by a second at least.
+    """
+
+    type: EntryType | None = None
+    min_bytes: int | None = None
+    max_bytes: int | None = None
+    modified_after: datetime | None = None
+
+    def fits(self, entry: Entry) -> bool:
+        """Tell whether an entry is wanted."""
+        if self.min_bytes is not None and (entry.size is None or entry.size < self.min_bytes):
+            return False
+        if self.max_bytes is not None and (entry.size is None or entry.size > self.max_bytes):
+            return False
+        if self.modified_after is not None:
+            return entry.modified is not None and datetime.fromisoformat(entry.modified) > self.modified_after
+        return True
+
+
 def never_stop() -> None:
     """Go on: the checkpoint of a call that nobody can cancel."""
 
@@ -59,7 +89,7 @@ def entry_types(directory: int, checkpoint: Checkpoint) -> Iterator[tuple[str, E
     for entry in _scanned(directory, checkpoint):
         if entry.is_file(follow_symlinks=False):
             yield entry.name, "file"
-        elif entry.is_dir(follow_symlinks=False):
+        elif is_directory(entry):
             yield entry.name, "directory"
         elif entry.is_symlink():
             yield entry.name, "symlink"
@@ -70,9 +100,9 @@ def entry_types(directory: int, checkpoint: Checkpoint) -> Iterator[tuple[str, E
 def entry_of(directory: int, name: str) -> Entry | None:
     """Return what an open directory holds under a name, or None if it has gone."""
     try:
-        status = os.stat(name, dir_fd=directory, follow_symlinks=False)
+        status = fstatat(directory, name)
         kind = type_of(status)
-        target = os.readlink(name, dir_fd=directory) if kind == "symlink" else None
+        target = readlinkat(directory, name) if kind == "symlink" else None
     except OSError:
         return None
     return Entry(name, kind, status.st_size if kind == "file" else None, time_of(status), target)
@@ -80,7 +110,7 @@ def entry_of(directory: int, name: str) -> Entry | None:
 
 def type_of(status: os.stat_result) -> EntryType:
     """Return what a status is of."""
-    return _TYPES.get(stat.S_IFMT(status.st_mode), "device")
+    return "symlink" if is_link(status) else _TYPES.get(stat.S_IFMT(status.st_mode), "device")
 
 
 def time_of(status: os.stat_result) -> str | None:
@@ -92,7 +122,7 @@ def time_of(status: os.stat_result) -> str | None:
 
 
 def _scanned(directory: int, checkpoint: Checkpoint) -> Iterator["os.DirEntry[str]"]:
-    with os.scandir(directory) as entries:
+    with scandir(directory) as entries:
         for number, entry in enumerate(entries):
             if number % ENTRIES_BETWEEN_CHECKPOINTS == 0:
                 checkpoint()

@@ -11,23 +11,26 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-from mcp_server_shared.errors import InvalidArgument, TooLarge, Unsupported
+from mcp_server_shared.deny import DEFAULT_DENY
+from mcp_server_shared.errors import InvalidArgument, NotFound, TooLarge, Unsupported
+from mcp_server_shared.globs import path_matcher
 
 from mcp_server_filesystem.confinement import Opened, Resolver, Roots, refusal
-from mcp_server_filesystem.deny import DEFAULT_DENY
 from mcp_server_filesystem.entries import (
     LIST,
     READ,
     Checkpoint,
     Entry,
     EntryType,
+    Wanted,
     entry_names,
     entry_of,
     never_stop,
     time_of,
     type_of,
 )
-from mcp_server_filesystem.globs import path_matcher
+from mcp_server_filesystem.handles import close, fstat, fstatat, pread, readlinkat
+from mcp_server_filesystem.line_index import LineIndexes
 from mcp_server_filesystem.media import MediaType, media_type
 from mcp_server_filesystem.outline import Outline, outline
 from mcp_server_filesystem.text import ALL_LINES, SAMPLE_BYTES, Lines, Page, Position, Tail, TextFile, detect_encoding
@@ -40,6 +43,7 @@ if TYPE_CHECKING:
 Sort = Literal["name", "size", "modified"]
 Key = tuple[Any, ...]  # what a listing is sorted by, the name last
 
+ANY = Wanted()
 MAX_HASHED_BYTES = 2**30
 HEADER_BYTES = 1_048_576  # of an image: its size may come after an embedded profile or preview
 
@@ -119,13 +123,25 @@ class FileInfo:
     size: int | None
     modified: str | None
     mode: str
-    owner: str
-    group: str
+    owner: str | None
+    group: str | None
     target: str | None = None
     mime_type: str | None = None
     encoding: str | None = None
     line_ending: str | None = None
     sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class Total:
+    """How many entries are below a directory, and how many bytes the files among them have.
+
+    What is in as many directories as `unreadable` is not counted: the operating system does not let them be read.
+    """
+
+    entries: int
+    bytes: int
+    unreadable: int
 
 
 @dataclass(frozen=True)
@@ -157,11 +173,13 @@ class Search:
         path: where the search started, absolute, links resolved.
         entries: each with its names below that.
         more: whether there are entries after the page.
+        unreadable: directories on the way that the operating system does not let be read.
     """
 
     path: str
     entries: list[tuple[tuple[str, ...], Entry]]
     more: bool
+    unreadable: int
 
 
 class Files:
@@ -180,6 +198,7 @@ class Files:
         resolver: Resolver | None = None,
     ) -> None:
         self._roots = Roots(directories, writable=writable, deny=deny, resolver=resolver)
+        self._line_indexes = LineIndexes()
 
     @cached_property
     def writer(self) -> "Writer":
@@ -229,16 +248,15 @@ class Files:
             encoding = detect_encoding(read(0, SAMPLE_BYTES), size)
             if encoding is None:
                 raise Unsupported(f"{path!r} is binary ({size:,} bytes), not text.")
-            page = TextFile(read, size, encoding, checkpoint).page(part, max_characters)
+            index = self._line_indexes.of(status)
+            page = TextFile(read, size, encoding, checkpoint, index).page(part, max_characters)
             return TextRead(opened.path, size, time_of(status), page)
 
     def read_bytes(self, path: str, *, max_bytes: int) -> BytesRead:
         """Return a whole file; raise TooLarge if it has more than `max_bytes`."""
         with self._regular_file(path) as (opened, status):
-            data = b"" if status.st_size > max_bytes else _read_fully(opened.handle, 0, max_bytes + 1)
-            if max(status.st_size, len(data)) > max_bytes:
-                size = f"{status.st_size:,} bytes" if status.st_size > max_bytes else "more"
-                raise TooLarge(f"{path!r} has {size}; at most {max_bytes:,} bytes are returned.")
+            data = _read_fully(opened.handle, 0, max_bytes + 1)
+            _require_at_most(max_bytes, data, status, path)
             mime_type = _MIME_TYPES.guess_type(opened.path)[0] or "application/octet-stream"
             return BytesRead(opened.path, time_of(status), mime_type, data)
 
@@ -250,7 +268,8 @@ class Files:
             Unsupported: it is neither.
         """
         with self._regular_file(path) as (opened, status):
-            found = media_type(_read_fully(opened.handle, 0, min(max_bytes, HEADER_BYTES)))
+            data = _read_fully(opened.handle, 0, max_bytes + 1)
+            found = media_type(data[:HEADER_BYTES])
             if found is None:
                 raise Unsupported(
                     f"{path!r} is no PNG, JPEG, GIF, WebP or BMP image and no sound.", hint="Try read_text_file."
@@ -258,8 +277,8 @@ class Files:
             if (found.width or 0) * (found.height or 0) > max_pixels:
                 size = f"{found.width:,} x {found.height:,} pixels"
                 raise TooLarge(f"{path!r} has {size}; at most {max_pixels:,} pixels are returned.")
-        read = self.read_bytes(path, max_bytes=max_bytes)
-        return MediaRead(opened.path, time_of(status), found, read.data)
+            _require_at_most(max_bytes, data, status, path)
+            return MediaRead(opened.path, time_of(status), found, data)
 
     def list_directory(
         self,
@@ -297,11 +316,19 @@ class Files:
             return Listing(opened.path, entries, [key for key, _ in found], total, denied, len(keys) > limit)
 
     def outline(
-        self, path: str, *, depth: int, limit: int, gitignore: bool, checkpoint: Checkpoint = never_stop
+        self,
+        path: str,
+        *,
+        depth: int,
+        limit: int,
+        gitignore: bool,
+        exclude: Sequence[str] = (),
+        checkpoint: Checkpoint = never_stop,
     ) -> Outline:
         """Return a tree of up to `limit` entries and `depth` levels, upper levels first."""
         with self._roots.open(path, LIST) as opened, _reported(path):
-            return outline(opened.path, self._walk(opened, checkpoint, gitignore=gitignore), depth, limit)
+            walk = self._walk(opened, checkpoint, gitignore=gitignore, exclude=exclude)
+            return outline(opened.path, walk, depth, limit)
 
     def search(
         self,
@@ -309,26 +336,31 @@ class Files:
         glob: str,
         *,
         limit: int,
+        wanted: Wanted = ANY,
         ignore_case: bool = False,
         gitignore: bool = False,
+        exclude: Sequence[str] = (),
         after: Sequence[str] = (),
         checkpoint: Checkpoint = never_stop,
     ) -> Search:
-        """Return the first `limit` entries below a directory whose path fits a glob, after a path.
+        """Return the first `limit` entries below a directory that are wanted and whose path fits a glob, after a path.
 
         A page depends on the paths alone, so nothing is repeated or skipped when the tree changes in between.
         """
         fits = path_matcher([glob], ignore_case=ignore_case)
         with self._roots.open(path, LIST) as opened, _reported(path):
             found: list[tuple[tuple[str, ...], Entry]] = []
-            for walked in self._walk(opened, checkpoint, gitignore=gitignore, wanted=fits).below(tuple(after)):
-                if not fits(walked.path):
+            walk = self._walk(opened, checkpoint, gitignore=gitignore, wanted=fits, exclude=exclude)
+            for walked in walk.below(tuple(after)):
+                if wanted.type not in (None, walked.type) or not fits(walked.path):
+                    continue
+                entry = self._entry_below(opened, walked.names)
+                if entry is None or not wanted.fits(entry):
                     continue
                 if len(found) == limit:
-                    return Search(opened.path, found, more=True)
-                if entry := self._entry_below(opened, walked.names):
-                    found.append((walked.names, entry))
-            return Search(opened.path, found, more=False)
+                    return Search(opened.path, found, more=True, unreadable=walk.unreadable)
+                found.append((walked.names, entry))
+            return Search(opened.path, found, more=False, unreadable=walk.unreadable)
 
     def search_content(
         self,
@@ -346,7 +378,7 @@ class Files:
         from mcp_server_filesystem.content_search import ContentSearch
 
         with self._roots.open(path, READ) as opened, _reported(path):
-            kind = type_of(os.fstat(opened.handle))
+            kind = type_of(fstat(opened.handle))
             if kind not in ("file", "directory"):
                 raise InvalidArgument(f"{path!r} is a {kind}; only files and directories can be searched.")
             search = ContentSearch(
@@ -364,21 +396,32 @@ class Files:
         """Return what is known about one path; a link is not followed."""
         try:
             with self._roots.place(path, follow=False, writing=False) as place, _reported(path):
-                status = os.stat(place.name, dir_fd=place.directory, follow_symlinks=False)
+                status = fstatat(place.directory, place.name)
                 if type_of(status) == "symlink":
-                    return _info(place.path, status, target=os.readlink(place.name, dir_fd=place.directory))
-        except InvalidArgument:  # a root has no place in another directory
+                    return _info(place.path, status, target=readlinkat(place.directory, place.name))
+        except (InvalidArgument, NotFound):  # a root has no place in another directory; what is near is told below
             pass
         with self._roots.open(path, _LOOK) as opened, _reported(path):
-            status = os.fstat(opened.handle)
+            status = fstat(opened.handle)
             if type_of(status) != "file":
                 return _info(opened.path, status)
         return self._info_of_file(path, checkpoint)
 
+    def total(self, path: str, *, checkpoint: Checkpoint = never_stop) -> Total:
+        """Count what is below a directory, and sum the sizes of the files; what is denied is left out."""
+        entries = size = 0
+        with self._roots.open(path, LIST) as opened, _reported(path):
+            walk = self._walk(opened, checkpoint, gitignore=False)
+            for walked in walk.below():
+                entries += 1
+                if walked.type == "file" and (entry := self._entry_below(opened, walked.names)):
+                    size += entry.size or 0
+            return Total(entries, size, walk.unreadable)
+
     def fingerprint(self, path: str) -> Key:
         """Return what changes whenever the file at a path does, or another takes its place."""
         with self._roots.open(path, _LOOK) as opened, _reported(path):
-            status = os.fstat(opened.handle)
+            status = fstat(opened.handle)
             return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
     def _info_of_file(self, path: str, checkpoint: Checkpoint) -> FileInfo:
@@ -397,10 +440,16 @@ class Files:
             )
 
     def _walk(
-        self, opened: Opened, checkpoint: Checkpoint, *, gitignore: bool, wanted: Callable[[str], bool] | None = None
+        self,
+        opened: Opened,
+        checkpoint: Checkpoint,
+        *,
+        gitignore: bool,
+        wanted: Callable[[str], bool] | None = None,
+        exclude: Sequence[str] = (),
     ) -> Walk:
         gitignores = gitignores_above(self._roots, opened) if gitignore else None
-        return Walk(self._roots, opened, gitignores, checkpoint, wanted)
+        return Walk(self._roots, opened, gitignores, checkpoint, wanted, exclude)
 
     def _entry_below(self, opened: Opened, names: Sequence[str]) -> Entry | None:
         try:
@@ -410,18 +459,23 @@ class Files:
         try:
             return entry_of(directory, names[-1])
         finally:
-            os.close(directory)
+            close(directory)
 
     @contextmanager
     def _regular_file(self, path: str) -> Generator[tuple[Opened, os.stat_result]]:
         with self._roots.open(path, READ) as opened, _reported(path):
-            status = os.fstat(opened.handle)
+            status = fstat(opened.handle)
             kind = type_of(status)
             if kind == "directory":
                 raise InvalidArgument(f"{path!r} is a directory.", hint="Use list_directory.")
             if kind != "file":
                 raise InvalidArgument(f"{path!r} is a {kind}, not a file that can be read.")
             yield opened, status
+
+
+def runs_as_root() -> bool:
+    """Whether the operating system lets this process read and change everything."""
+    return hasattr(os, "geteuid") and os.geteuid() == 0
 
 
 @contextmanager
@@ -432,11 +486,18 @@ def _reported(path: str) -> Generator[None]:
         raise refusal(error, path) from error
 
 
+def _require_at_most(max_bytes: int, data: bytes, status: os.stat_result, path: str) -> None:
+    """Raise TooLarge if a file has more bytes: by its status, or by what was read of it, as one that grew."""
+    if max(status.st_size, len(data)) > max_bytes:
+        size = f"{status.st_size:,} bytes" if status.st_size > max_bytes else "more"
+        raise TooLarge(f"{path!r} has {size}; at most {max_bytes:,} bytes are returned.")
+
+
 def _read_fully(handle: int, offset: int, length: int) -> bytes:
     """Return the bytes there, fewer than `length` only at the end of the file."""
-    data = os.pread(handle, length, offset)
+    data = pread(handle, length, offset)
     while data and len(data) < length:
-        rest = os.pread(handle, length - len(data), offset + len(data))
+        rest = pread(handle, length - len(data), offset + len(data))
         if not rest:
             break
         data += rest
@@ -447,7 +508,7 @@ def _key(directory: int, name: str, sort: Sort) -> Key:
     if sort == "name":
         return (name,)
     try:
-        status = os.stat(name, dir_fd=directory, follow_symlinks=False)
+        status = fstatat(directory, name)
     except OSError:  # it has gone
         return (0, name)
     if sort == "modified":
@@ -456,10 +517,18 @@ def _key(directory: int, name: str, sort: Sort) -> Key:
 
 
 def _info(path: str, status: os.stat_result, **known: str | None) -> FileInfo:
-    from grp import getgrgid  # none of this is on every system, nor needed by every call
-    from pwd import getpwuid
-
     kind = type_of(status)
+    owner, group = _owner_and_group(status)
+    size = status.st_size if kind == "file" else None
+    return FileInfo(path, kind, size, time_of(status), stat.filemode(status.st_mode), owner, group, **known)
+
+
+def _owner_and_group(status: os.stat_result) -> tuple[str | None, str | None]:
+    try:
+        from grp import getgrgid  # not needed by every call
+        from pwd import getpwuid
+    except ImportError:  # Windows, where a status has neither
+        return None, None
     try:
         owner = getpwuid(status.st_uid).pw_name
     except KeyError:
@@ -468,8 +537,7 @@ def _info(path: str, status: os.stat_result, **known: str | None) -> FileInfo:
         group = getgrgid(status.st_gid).gr_name
     except KeyError:
         group = str(status.st_gid)
-    size = status.st_size if kind == "file" else None
-    return FileInfo(path, kind, size, time_of(status), stat.filemode(status.st_mode), owner, group, **known)
+    return owner, group
 
 
 def _line_ending(sample: bytes, encoding: str | None) -> str | None:
@@ -482,7 +550,7 @@ def _line_ending(sample: bytes, encoding: str | None) -> str | None:
 def _sha256(handle: int, checkpoint: Checkpoint) -> str:
     digest = hashlib.sha256()
     at = 0
-    while data := os.pread(handle, _HASH_BYTES, at):
+    while data := pread(handle, _HASH_BYTES, at):
         checkpoint()
         digest.update(data)
         at += len(data)

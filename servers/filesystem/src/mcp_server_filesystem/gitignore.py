@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from mcp_server_filesystem.globs import any_of, glob_regex
+from mcp_server_shared.globs import any_of, glob_regex
 
 MAX_BYTES = 262_144  # of one file; what follows is not read
 

@@ -1,6 +1,7 @@
 """A directory and what is below it as an indented list that fits a budget, upper levels first."""
 
 import json
+import re
 from collections import deque
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ from mcp_server_filesystem.walking import Walk
 
 _SUFFIXES: dict[EntryType, str] = {"directory": "/", "symlink": "@", "fifo": "|", "socket": "="}
 _LEAST_OF_A_DIRECTORY = 20
+_ODD = re.compile(r'[\r\n]|^["… ]|[@|=]$')
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,7 @@ class Outline:
         shown: how many entries it has.
         unlisted: entries that were found and left out for want of room.
         unopened: directories that were not looked into for want of room.
+        unreadable: directories that the operating system does not let be read.
     """
 
     path: str
@@ -28,6 +31,7 @@ class Outline:
     shown: int
     unlisted: int
     unopened: int
+    unreadable: int
 
 
 @dataclass
@@ -61,7 +65,7 @@ def outline(path: str, walk: Walk, depth: int, limit: int) -> Outline:
             to_open.extend(child for child in node.children if child.type == "directory")
     lines: list[str] = []
     unlisted = _write(root, lines)
-    return Outline(path, "".join(lines), shown, unlisted, len(to_open))
+    return Outline(path, "".join(lines), shown, unlisted, len(to_open), walk.unreadable)
 
 
 def _write(node: _Node, lines: list[str]) -> int:
@@ -78,5 +82,5 @@ def _write(node: _Node, lines: list[str]) -> int:
 
 
 def _shown(name: str) -> str:
-    """Return a name that cannot be taken for several lines, or for one of ours."""
-    return json.dumps(name, ensure_ascii=False) if "\n" in name or name.startswith(('"', " ", "…")) else name
+    """Return a name that cannot be taken for several lines, for one of ours, or for a name with our mark."""
+    return json.dumps(name, ensure_ascii=False) if _ODD.search(name) else name

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from mcp_server_shared.errors import InvalidArgument
 
 MAX_REPEAT = 1_000
+MIN_INNER = 3  # a shorter text is in too many files to tell anything
 
 _TOKEN = re.compile(
     r"""(?sx)
@@ -21,6 +22,7 @@ _TOKEN = re.compile(
     | .
     """
 )
+_LETTER = re.compile(r"\w", re.ASCII)
 _MEMBER = re.compile(r"(?s)\\(?:x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|.)|.")
 _WHITE = r"\t\x0b\x0c\r \x85\xa0"
 _PYTHON_WHITE = _WHITE + r"\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
@@ -29,6 +31,7 @@ _RUST_WHITE = _WHITE.replace(r"\x85", r"\x{85}").replace(r"\xa0", r"\x{a0}") + (
 )
 _NEITHER = r"\n\udc80-\udcff"  # what negation must not let in: the end of the line, bytes that are not UTF-8
 _CLASSES = {"d": (r"\d", r"\d"), "w": (r"\w", r"\p{L}\p{N}_"), "s": (_PYTHON_WHITE, _RUST_WHITE)}
+_NOT_ASCII = re.compile(r"\\p|\\x\{[0-9A-F]{3,}\}|\\x\{[89A-F][0-9A-F]\}")  # in what ripgrep takes
 _CONTROLS = {"t": "\t", "r": "\r", "f": "\f", "v": "\v"}
 _REWRITTEN = {
     ".": (f"[^{_NEITHER}]", "."),
@@ -45,11 +48,22 @@ _REWRITTEN = {
 
 @dataclass(frozen=True)
 class Pattern:
-    """One regular expression: for Python's `re` with MULTILINE, and for ripgrep."""
+    """One regular expression: for Python's `re` with MULTILINE, and for ripgrep.
+
+    Attributes:
+        python: as `re` takes it.
+        rust: as ripgrep takes it.
+        ignore_case: whether case means nothing.
+        naming: as ripgrep takes it, but it also finds a match, and perhaps more, in text of one byte a character.
+        inner: a text that stands inside every match, as `naming`; "" where none is known, or none is needed because
+            every match begins with one.
+    """
 
     python: str
     rust: str
     ignore_case: bool
+    naming: str = ""
+    inner: str = ""
 
     def compiled(self) -> re.Pattern[str]:
         """Return it for text whose bytes that are not UTF-8 stand as lone surrogates."""
@@ -62,8 +76,14 @@ def parse_pattern(text: str, *, literal: bool, ignore_case: bool) -> Pattern:
         raise InvalidArgument("The pattern has a line break; a match lies within one line.")
     if re.search("[\ud800-\udfff]", text):
         raise InvalidArgument("The pattern has bytes that are not UTF-8; they cannot be searched for.")
-    parts = [_character(character) for character in text] if literal else list(_translated(text))
-    pattern = Pattern("".join(part[0] for part in parts), "".join(part[1] for part in parts), ignore_case)
+    parts = [(character, *_character(character)) for character in text] if literal else _translated(text)
+    pattern = Pattern(
+        python="".join(python for _, python, _ in parts),
+        rust="".join(rust for _, _, rust in parts),
+        ignore_case=ignore_case,
+        naming=_naming(parts, literal=literal),
+        inner="" if literal else _inner_text(text),
+    )
     try:
         pattern.compiled()
     except (re.error, OverflowError, RecursionError) as error:
@@ -74,18 +94,75 @@ def parse_pattern(text: str, *, literal: bool, ignore_case: bool) -> Pattern:
     return pattern
 
 
-def _translated(text: str) -> "list[tuple[str, str]]":
-    parts: list[tuple[str, str]] = []
+def _translated(text: str) -> "list[tuple[str, str, str]]":
+    """Return the tokens of a regular expression, each as it is written, for `re` and for ripgrep."""
+    tokens: list[str] = _TOKEN.findall(text)
+    parts: list[tuple[str, str, str]] = []
     repeated = False
-    for token in _TOKEN.findall(text):
-        repeats = token[0] in "*+?" or (token[0] == "{" and len(token) > 1)
+    for token in tokens:
+        repeats = _repeats(token)
         if repeats and repeated:
             raise InvalidArgument("The pattern repeats a repetition.", hint="Put the inner one in ( ).")
         if repeats and any(int(number) > MAX_REPEAT for number in re.findall(r"\d+", token)):
             raise InvalidArgument(f"The pattern repeats more than {MAX_REPEAT:,} times.")
-        parts.append((token, token) if repeats else _part(token))
+        python, rust = (token, token) if repeats else _part(token)
+        parts.append((token, python, rust))
         repeated = repeats
     return parts
+
+
+def _naming(parts: "list[tuple[str, str, str]]", *, literal: bool) -> str:
+    """Return the pattern that names files; see `Pattern`."""
+    if literal:
+        return "".join(_named(rust) for _, _, rust in parts)
+    named = [rust if piece in _REWRITTEN and piece != "." else _named(rust) for piece, _, rust in parts]
+    for at, (piece, _, _) in enumerate(parts):
+        # To ripgrep a letter that is one byte beyond ASCII is none, so a word has to begin or end in ASCII there.
+        ends_word = piece == r"\b" and (_is_letter(parts[at + 1 : at + 3]) or _is_letter(parts[at - 1 : at]))
+        if piece in (r"\b", r"\B") and not ends_word:
+            named[at] = "(?:)"
+    return "".join(named)
+
+
+def _is_letter(parts: "list[tuple[str, str, str]]") -> bool:
+    """Tell whether the first of some tokens is a letter of ASCII, which the next one does not repeat."""
+    return bool(parts) and _LETTER.fullmatch(parts[0][0]) is not None and not any(_repeats(part[0]) for part in parts)
+
+
+def _named(rust: str) -> str:
+    """Return a character or class such that it also fits its byte in text of one byte a character."""
+    if rust.startswith("[") or rust == ".":
+        is_ascii = rust[0] == "[" and rust[1] != "^" and not _NOT_ASCII.search(rust)
+        return rust if is_ascii else f"(?:{rust}|(?-u:[\\x80-\\xFF]))"
+    if not _NOT_ASCII.fullmatch(rust):
+        return rust
+    character = chr(int(rust[3:-1], 16))
+    cases = {character, character.lower(), character.upper()}
+    encoded = {case.encode(codec, "ignore") for case in cases for codec in ("latin-1", "cp1252")}
+    found = "".join(sorted(f"\\x{byte[0]:02X}" for byte in encoded if len(byte) == 1))
+    return f"(?:{rust}|(?-u:[{found}]))" if found else rust
+
+
+def _inner_text(text: str) -> str:
+    """Return the longest run of characters that every match has in it, unless it begins with such a run."""
+    runs: list[list[str]] = [[]]
+    depth = 0
+    for piece in _TOKEN.findall(text):
+        if piece == "|" and not depth:
+            return ""
+        depth += piece.startswith("(") - (piece == ")")
+        if _repeats(piece):
+            del runs[-1][-1:]
+        if depth or piece in _REWRITTEN or piece[0] in "(*+?{[" or piece[1:].lower() in _CLASSES:
+            runs.append([])
+        else:
+            runs[-1].append(_named(_character(_unescaped(piece))[1]))
+    longest = max(runs, key=len)
+    return "".join(longest) if len(longest) >= MIN_INNER > len(runs[0]) else ""
+
+
+def _repeats(token: str) -> bool:
+    return token[0] in "*+?" or (token[0] == "{" and len(token) > 1)
 
 
 def _part(token: str) -> tuple[str, str]:

@@ -1,13 +1,12 @@
 """What people ask for again and again, with the files in question attached."""
 
-import os
 from collections.abc import Mapping
 from typing import Annotated
 from urllib.parse import quote
 
 from mcp_server_shared.call import Call
 from mcp_server_shared.output import Attached, Said
-from mcp_server_shared.untrusted import read_notation
+from mcp_server_shared.untrusted import read_notation, show_invisible
 from pydantic import Field
 
 from mcp_server_filesystem.files import Files
@@ -60,9 +59,9 @@ async def complete_file(call: Call[Files], value: str, others: Mapping[str, str]
 
 async def complete_directory(call: Call[Files], value: str, others: Mapping[str, str]) -> list[str]:
     """Return absolute paths of directories that begin so."""
-    roots = {root.path for root in await call.in_thread(call.state.roots)}
+    roots = {"/" + root.path.lstrip("/") for root in await call.in_thread(call.state.roots)}
     return [path for path in await complete_file(call, value, others) if path.endswith("/") or path in roots]
 
 
 def _uri(path: str) -> str:
-    return "file://" + quote(os.fsencode(path))
+    return "file:///" + quote(show_invisible(path.lstrip("/")))

@@ -5,6 +5,9 @@ import os
 import stat
 from contextlib import suppress
 
+from mcp_server_filesystem.by_path import IS_WINDOWS, DirectoryByPath
+from mcp_server_filesystem.handles import fstatat, linkat, mkdirat, renameat, rmdirat, unlinkat
+
 _RENAME_NOREPLACE = 1
 _NOT_SUPPORTED = (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP)
 
@@ -16,6 +19,13 @@ def rename_to_new(source_directory: int, source: str, directory: int, name: str)
         FileExistsError: it is not, whatever has it.
         OSError: as `os.rename`.
     """
+    if isinstance(source_directory, DirectoryByPath) and isinstance(directory, DirectoryByPath):
+        if IS_WINDOWS:  # which takes no name from another entry
+            os.rename(source_directory.entry(source), directory.entry(name))  # noqa: PTH104 - as every call here
+        else:
+            rename_to_new_by_link(source_directory, source, directory, name)
+        return
+
     import ctypes  # here, because the start of the server need not wait for it
 
     library = ctypes.CDLL(None, use_errno=True)
@@ -31,14 +41,14 @@ def rename_to_new(source_directory: int, source: str, directory: int, name: str)
 
 def rename_to_new_by_link(source_directory: int, source: str, directory: int, name: str) -> None:
     """Do the same where the system or the file system has no call for it; a file has both names for a moment."""
-    if stat.S_ISDIR(os.stat(source, dir_fd=source_directory, follow_symlinks=False).st_mode):
-        os.mkdir(name, 0o700, dir_fd=directory)  # only an empty directory gives way to another
+    if stat.S_ISDIR(fstatat(source_directory, source).st_mode):
+        mkdirat(directory, name, 0o700)  # only an empty directory gives way to another
         try:
-            os.rename(source, name, src_dir_fd=source_directory, dst_dir_fd=directory)
+            renameat(source_directory, source, directory, name)
         except OSError:
             with suppress(OSError):
-                os.rmdir(name, dir_fd=directory)
+                rmdirat(directory, name)
             raise
     else:
-        os.link(source, name, src_dir_fd=source_directory, dst_dir_fd=directory, follow_symlinks=False)
-        os.unlink(source, dir_fd=source_directory)
+        linkat(source_directory, source, directory, name)
+        unlinkat(source_directory, source)

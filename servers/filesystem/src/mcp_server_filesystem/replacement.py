@@ -5,6 +5,7 @@ its mode, owner, group and extended attributes (access control lists among them)
 no write leaves in place, and not its other hard links, which keep the old content.
 """
 
+import errno
 import hashlib
 import os
 import re
@@ -20,6 +21,19 @@ from mcp_server_shared.errors import Conflict, InvalidArgument, PermissionDenied
 
 from mcp_server_filesystem.confinement import Place
 from mcp_server_filesystem.entries import READ, Checkpoint
+from mcp_server_filesystem.handles import (
+    close,
+    fchmod,
+    fstat,
+    fstatat,
+    fsync,
+    openat,
+    pread,
+    renameat,
+    renames_what_is_open,
+    scandir,
+    unlinkat,
+)
 from mcp_server_filesystem.renaming import rename_to_new
 
 CHUNK_BYTES = 1_048_576
@@ -27,19 +41,26 @@ LEFTOVER_AFTER_S = 3_600  # no call may take longer
 ENTRIES_SWEPT = 20_000
 
 TEMPORARY = re.compile(r"\.mcp-[0-9a-f]{16}\.tmp")
-NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 
-_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_FOLLOW
-_OPEN = READ | os.O_RDWR | NO_FOLLOW
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+_OPEN = READ | os.O_RDWR
+_WITHOUT_ATTRIBUTES = (errno.ENOTSUP, errno.ENOSYS)  # the file system
+_NOT_KEPT = (errno.EPERM, errno.EACCES, *_WITHOUT_ATTRIBUTES)
 _NOT_HANDED_ON = "security.capability"  # what a program may do is not for a program with other content
 
 
-@dataclass(frozen=True)
+@dataclass
 class Existing:
     """A regular file that is open for reading and writing, and what it was when it was opened."""
 
     handle: int
     status: os.stat_result
+
+    def close(self) -> None:
+        """Give the handle back, once."""
+        if self.handle >= 0:
+            close(self.handle)
+        self.handle = -1
 
 
 @contextmanager
@@ -51,17 +72,17 @@ def existing(place: Place) -> Generator[Existing | None]:
         OSError: the operating system does not let it be read or written.
     """
     try:
-        _require_file(os.stat(place.name, dir_fd=place.directory, follow_symlinks=False), place)
-        handle = os.open(place.name, _OPEN, dir_fd=place.directory)
+        _require_file(fstatat(place.directory, place.name), place)
+        handle = openat(place.directory, place.name, _OPEN)
     except FileNotFoundError:
         yield None
         return
+    file = Existing(handle, fstat(handle))
     try:
-        status = os.fstat(handle)
-        _require_file(status, place)
-        yield Existing(handle, status)
+        _require_file(file.status, place)
+        yield file
     finally:
-        os.close(handle)
+        file.close()
 
 
 def _require_file(status: os.stat_result, place: Place) -> None:
@@ -88,12 +109,19 @@ def put(place: Place, data: bytes, old: Existing | None, checkpoint: Checkpoint)
         OSError: what the operating system said.
     """
     # A new file has the mode that the system gives any new file here; one that replaces has none until it has the old.
-    with temporary(place, 0o666 if old is None else 0o600) as (name, handle):
-        write_all(handle, data, checkpoint)
-        if old is not None:
-            take_after(handle, old.handle)
-        os.fsync(handle)
+    mode = 0o666 if old is None else 0o600
+    with temporary(place) as name:
+        handle = openat(place.directory, name, _CREATE, mode)
+        try:
+            write_all(handle, data, checkpoint)
+            if old is not None:
+                take_after(handle, old.handle)
+            fsync(handle)
+        finally:
+            close(handle)
         checkpoint()
+        if old is not None and not renames_what_is_open(place.directory):
+            old.close()
         give_name(place, name, old and old.status)
 
 
@@ -109,23 +137,20 @@ def give_name(place: Place, temporary_name: str, seen: os.stat_result | None) ->
             raise Conflict(
                 f"{place.path!r} was changed by somebody else meanwhile; their version stays.", hint="Read it again."
             )
-        os.rename(temporary_name, place.name, src_dir_fd=place.directory, dst_dir_fd=place.directory)
+        renameat(place.directory, temporary_name, place.directory, place.name)
     sync(place.directory)
 
 
 @contextmanager
-def temporary(place: Place, mode: int) -> Generator[tuple[str, int]]:
-    """Create an empty file beside the place, under a name nobody knows; remove it unless it got another."""
+def temporary(place: Place) -> Generator[str]:
+    """Yield a name that nobody knows for a file beside the place; remove that file unless it got another name."""
     name = temporary_name()
-    handle = os.open(name, _CREATE, mode, dir_fd=place.directory)
     try:
-        yield name, handle
+        yield name
     except BaseException:
         with suppress(FileNotFoundError):
-            os.unlink(name, dir_fd=place.directory)
+            unlinkat(place.directory, name)
         raise
-    finally:
-        os.close(handle)
 
 
 def temporary_name() -> str:
@@ -136,7 +161,7 @@ def temporary_name() -> str:
 def leftovers(directory: int) -> list[str]:
     """Return the names of what killed servers left unfinished in a directory that is open for reading."""
     before = time.time() - LEFTOVER_AFTER_S
-    with os.scandir(directory) as entries:
+    with scandir(directory) as entries:
         unfinished = [entry for entry in islice(entries, ENTRIES_SWEPT) if TEMPORARY.fullmatch(entry.name)]
         return [entry.name for entry in unfinished if entry.stat(follow_symlinks=False).st_ctime < before]
 
@@ -152,7 +177,7 @@ def digest(handle: int, checkpoint: Checkpoint) -> str:
 def chunks(handle: int, checkpoint: Checkpoint) -> Iterator[bytes]:
     """Yield the content of an open file, from its beginning."""
     at = 0
-    while chunk := os.pread(handle, CHUNK_BYTES, at):
+    while chunk := pread(handle, CHUNK_BYTES, at):
         checkpoint()
         yield chunk
         at += len(chunk)
@@ -168,16 +193,18 @@ def write_all(handle: int, data: bytes | memoryview, checkpoint: Checkpoint) -> 
 
 def take_after(handle: int, model: int) -> None:
     """Give a file the owner, group, attributes and mode of another; raise PermissionDenied where that cannot be."""
-    wanted, own = os.fstat(model), os.fstat(handle)
+    wanted, own = fstat(model), fstat(handle)
     try:
         if (wanted.st_uid, wanted.st_gid) != (own.st_uid, own.st_gid):
             os.fchown(handle, wanted.st_uid, wanted.st_gid)
         _take_attributes(handle, model)
-        os.fchmod(handle, stat.S_IMODE(wanted.st_mode) & ~_privileges(wanted))
-    except PermissionError as error:
+        fchmod(handle, stat.S_IMODE(wanted.st_mode) & ~_privileges(wanted))
+    except OSError as error:
+        if error.errno not in _NOT_KEPT:
+            raise
         raise PermissionDenied(
             "The file's owner, group or attributes could not be kept, so it was left as it was.",
-            hint="The operator would have to run the server as the owner of the file.",
+            hint="The operator would have to run the server as its owner, on a file system that holds attributes.",
         ) from error
 
 
@@ -189,16 +216,16 @@ def _privileges(status: os.stat_result) -> int:
 def sync(directory: int) -> None:
     """Make the names in a directory last. What was renamed is done, so a failure is no failure of the call."""
     with suppress(OSError):
-        handle = os.open(".", os.O_RDONLY, dir_fd=directory)
+        handle = openat(directory, ".", os.O_RDONLY)
         try:
-            os.fsync(handle)
+            fsync(handle)
         finally:
-            os.close(handle)
+            close(handle)
 
 
 def _is_still(place: Place, seen: os.stat_result) -> bool:
     try:
-        now = os.stat(place.name, dir_fd=place.directory, follow_symlinks=False)
+        now = fstatat(place.directory, place.name)
     except FileNotFoundError:
         return False
     return _version(now) == _version(seen)
@@ -218,7 +245,12 @@ def _take_attributes(handle: int, model: int) -> None:
 
 
 def _attributes(handle: int) -> dict[str, bytes]:
-    try:
-        return {name: os.getxattr(handle, name) for name in os.listxattr(handle) if name != _NOT_HANDED_ON}
-    except (AttributeError, OSError):  # the system or the file system has none
+    if not hasattr(os, "listxattr"):  # Python has it on Linux alone
         return {}
+    try:
+        names = os.listxattr(handle)
+    except OSError as error:
+        if error.errno not in _WITHOUT_ATTRIBUTES:
+            raise
+        return {}
+    return {name: os.getxattr(handle, name) for name in names if name != _NOT_HANDED_ON}

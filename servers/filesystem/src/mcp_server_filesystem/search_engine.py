@@ -1,22 +1,27 @@
 """Our own engine for `search_content`, a process of its own: `python -m mcp_server_filesystem.search_engine TASK`.
 
 It writes a line of JSON for each file that has a match, in the order of their names: `[names, [[number, offset,
-column], …]]`; and `[null, n]` after every n files.
+column], …]]`; for each binary file, without any; `[null, n]` after every n files; and at the end `[[], n]`, if the
+operating system did not let n files and directories be read.
 """
 
+import faulthandler
 import json
 import os
 import re
-import signal
 import sys
 from collections.abc import Iterator
 from typing import Any
 
+from mcp_server_shared.globs import path_matcher
+
+from mcp_server_filesystem.by_path import DirectoryByPath
 from mcp_server_filesystem.confinement import Opened, Roots
 from mcp_server_filesystem.entries import never_stop
-from mcp_server_filesystem.globs import path_matcher
+from mcp_server_filesystem.handles import pread
 from mcp_server_filesystem.patterns import Pattern
-from mcp_server_filesystem.walking import Walk
+from mcp_server_filesystem.searched_text import searched_text
+from mcp_server_filesystem.walking import REFUSED, Walk
 
 MAX_LINE_BYTES = 16_777_216  # of a longer line each such part is searched by itself
 
@@ -29,29 +34,45 @@ Hit = tuple[int, int, int]  # number of the line, its offset, offset of the matc
 def search(task: dict[str, Any]) -> Iterator[Any]:
     """Yield what is to be written."""
     pattern = Pattern(task["python"], "", ignore_case=task["ignore_case"]).compiled()
-    start = Opened(task["handle"], task["path"], task["relative"])
+    start = Opened(_start(task), task["path"], task["relative"])
     if task["is_file"]:
-        yield [start.path.rpartition("/")[2:], hits_in(start.handle, pattern, task["most"])]
+        yield [start.path.rpartition("/")[2:], _hits_or_none(os.dup(start.handle), pattern, task["most"]) or []]
         return
     included = path_matcher(task["include"])
-    walk = Walk(Roots((), deny=task["deny"]), start, task["gitignores"], never_stop, included)
-    searched = 0
+    roots = Roots((), deny=task["deny"], resolver=task["resolver"])
+    walk = Walk(roots, start, task["gitignores"], never_stop, included, task["exclude"])
+    searched = unreadable = 0
     for names in _files(walk, tuple(task["at_least"])):
         try:
-            handle = walk.open_file(names)
-        except OSError:
+            hits = _hits_or_none(walk.open_file(names), pattern, task["most"])
+        except OSError as error:  # gone, or as a file of /proc that may not be read
+            unreadable += error.errno in REFUSED
             continue
-        try:
-            hits = hits_in(handle, pattern, task["most"])
-        except OSError:  # as a file of /proc that may not be read
-            hits = []
-        finally:
-            os.close(handle)
-        if hits:
-            yield [names, hits]
+        if hits != []:
+            yield [names, hits or []]
         searched += 1
         if searched % _FILES_BETWEEN_REPORTS == 0:
             yield [None, searched]
+    if unreadable + walk.unreadable:
+        yield [[], unreadable + walk.unreadable]
+
+
+def _start(task: dict[str, Any]) -> int:
+    if not task["directory"]:
+        return int(task["handle"])
+    path, *identity = task["directory"]
+    return DirectoryByPath(path, identity=tuple(identity))
+
+
+def _hits_or_none(file: int, pattern: re.Pattern[str], most: int) -> list[Hit] | None:
+    """Return what `hits_in` does of a file, which is closed; None if it is binary."""
+    handle = searched_text(file)
+    if handle is None:
+        return None
+    try:
+        return hits_in(handle, pattern, most)
+    finally:
+        os.close(handle)
 
 
 def hits_in(handle: int, pattern: re.Pattern[str], most: int) -> list[Hit]:
@@ -59,7 +80,7 @@ def hits_in(handle: int, pattern: re.Pattern[str], most: int) -> list[Hit]:
     hits: list[Hit] = []
     number, offset, data, ends = 1, 0, b"", False
     while not ends and len(hits) < most:
-        read = os.pread(handle, _READ_BYTES, offset + len(data))
+        read = pread(handle, _READ_BYTES, offset + len(data))
         data, nul, _ = (data + read).partition(b"\0")
         ends = not read or bool(nul)
         size = len(data) if ends or len(data) >= MAX_LINE_BYTES else data.rfind(b"\n") + 1
@@ -102,7 +123,7 @@ def _files(walk: Walk, first: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
 def main() -> None:
     """Carry out the task that the first argument describes."""
     task = json.loads(sys.argv[1])
-    signal.alarm(task["seconds"])
+    faulthandler.dump_traceback_later(task["seconds"], exit=True)  # whatever a pattern is busy with
     with os.fdopen(1, "wb") as output:
         for answer in search(task):
             output.write(json.dumps(answer).encode() + b"\n")

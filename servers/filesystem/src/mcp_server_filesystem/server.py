@@ -7,7 +7,7 @@ from mcp_server_shared.catalog import About, Finding, Grant
 from mcp_server_shared.registry import ADDS, DESTROYS, READ_ONLY
 from mcp_server_shared.server import Server
 
-from mcp_server_filesystem.files import Files
+from mcp_server_filesystem.files import Files, runs_as_root
 from mcp_server_filesystem.prompts import complete_directory, complete_file, explore_directory, review_file
 from mcp_server_filesystem.resources import complete_path, file, watch_file
 from mcp_server_filesystem.settings import Settings
@@ -20,6 +20,7 @@ from mcp_server_filesystem.tools.listing import (
 from mcp_server_filesystem.tools.reading import read_media_file, read_multiple_files, read_text_file
 from mcp_server_filesystem.tools.searching import search_content, search_files
 from mcp_server_filesystem.tools.writing import (
+    append_file,
     copy_path,
     create_directory,
     delete_path,
@@ -76,6 +77,7 @@ def build_server(settings: Settings) -> Server[Files]:
     server.add_tool(list_allowed_directories, title="List the allowed directories", annotations=READ_ONLY)
 
     server.add_tool(write_file, title="Write a file", annotations=REPLACES, grant=WRITE)
+    server.add_tool(append_file, title="Add to a file", annotations=ADDS, grant=WRITE)
     server.add_tool(edit_file, title="Edit a file", annotations=DESTROYS, grant=WRITE)
     server.add_tool(create_directory, title="Create a directory", annotations=ADDS_ONCE, grant=WRITE)
     server.add_tool(copy_path, title="Copy a file or directory", annotations=ADDS, grant=WRITE)
@@ -94,9 +96,18 @@ async def findings(files: Files) -> list[Finding]:
     directories = files.roots()
     if not directories:
         return [Finding("problem", "No directory is named.", "Pass one or more as arguments.")]
-    return [
+    found = [
         Finding("ok", f"{directory.path} may be {'read and changed' if directory.writable else 'read'}.")
         if directory.exists
         else Finding("problem", f"{directory.path} cannot be opened.", "Create it, or correct the path.")
         for directory in directories
     ]
+    if runs_as_root():
+        found.append(
+            Finding(
+                "warning",
+                "It runs as root, who may read and change everything.",
+                "Run it as a user who may only read these directories, and write where that is granted.",
+            )
+        )
+    return found

@@ -1,13 +1,13 @@
 """What the operator decides."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 from mcp_server_shared.catalog import Grant
+from mcp_server_shared.deny import DEFAULT_DENY
 from mcp_server_shared.settings import ServerSettings, Source
 from pydantic import Field, field_validator
-
-from mcp_server_filesystem.deny import DEFAULT_DENY
 
 _WRITABLE, _READ_ONLY = ":rw", ":ro"
 
@@ -16,6 +16,7 @@ class Settings(ServerSettings):
     """The directories, what may be changed in them, and what stays closed."""
 
     env_prefix = "FILESYSTEM"
+    confirmations = ("delete",)
 
     directories: Annotated[
         tuple[Path, ...],
@@ -52,9 +53,11 @@ class Settings(ServerSettings):
         return [_path_and_suffix(directory)[0] for directory in self.directories]
 
     def writable(self) -> list[str]:
-        """Return those of them that may be changed."""
+        """Return those of them that may be changed; of one that is named twice, DIR:ro decides."""
         parts = [_path_and_suffix(directory) for directory in self.directories]
-        return [path for path, suffix in parts if suffix == _WRITABLE or (self.allow_write and not suffix)]
+        read_only = {os.path.abspath(path) for path, suffix in parts if suffix == _READ_ONLY}  # noqa: PTH100 - keeps links
+        writable = [path for path, suffix in parts if suffix == _WRITABLE or (self.allow_write and not suffix)]
+        return [path for path in writable if os.path.abspath(path) not in read_only]  # noqa: PTH100
 
     def gives(self, grant: Grant) -> bool:
         """Whether the operator gave a grant: writing as soon as one directory may be changed."""

@@ -13,6 +13,8 @@ from typing import Literal
 
 from mcp_server_shared.errors import Conflict, InvalidArgument, Unsupported
 
+from mcp_server_filesystem.line_index import LineIndex
+
 LineEnding = Literal["lf", "crlf", "cr", "mixed", "none"]
 Read = Callable[[int, int], bytes]  # (offset, size) -> bytes, fewer than size only at the end of the file
 Checkpoint = Callable[[], None]
@@ -27,6 +29,7 @@ _CONTROLS_OF_BINARY = bytes(set(range(32)) - set(b"\t\n\r\f\b\x1b\x1a"))
 _C1_BYTES = bytes(range(0x80, 0xA0))  # letters in cp1252, control characters in latin-1
 _NEWLINE = re.compile(r"\r\n|\n|\r")
 _UNDECODED = re.compile("[\ud800-\udfff]")
+_DECODED = re.compile("[\x80-\ud7ff\ue000-\U0010ffff]")
 
 
 @dataclass(frozen=True)
@@ -112,13 +115,17 @@ class TextFile:
         size: its length in bytes.
         encoding: what `detect_encoding` found.
         checkpoint: called between chunks of a long scan; raises to stop it.
+        index: remembers what a long scan found.
     """
 
-    def __init__(self, read: Read, size: int, encoding: str, checkpoint: Checkpoint) -> None:
+    def __init__(
+        self, read: Read, size: int, encoding: str, checkpoint: Checkpoint, index: LineIndex | None = None
+    ) -> None:
         self._read = read
         self._size = size
         self._encoding = encoding
         self._checkpoint = checkpoint
+        self._index = index or LineIndex()
         self._codec = "utf-8" if encoding == "utf-8-sig" else encoding
         self._unit = 2 if encoding.startswith("utf-16") else 1
         mark = _BYTE_ORDER_MARKS.get(encoding, b"")
@@ -183,7 +190,8 @@ class TextFile:
         begin = end - len(text.encode(codec))
         more = begin > self._start
         lines = _count_newlines(text) + _ends_inside_line(text)
-        left = None if count is None else count - (lines if self._starts_line(begin, text) else lines - 1)
+        begins_line = not text or self._starts_line(begin, text)
+        left = None if count is None else count - (lines if begins_line else lines - 1)
         known = bool(text) and not more
         return Page(
             text=text,
@@ -196,12 +204,13 @@ class TextFile:
         )
 
     def _start_of_line(self, line: int) -> int:
-        byte, at_line, inside = self._start, 1, False
+        at_line, byte = self._index.before(line) or (1, self._start)
         while at_line < line:
             self._checkpoint()
+            self._index.add(at_line, byte)
             text = self._scanned(byte)
             if not text:
-                lines = at_line if inside else at_line - 1
+                lines = at_line - 1 if self._starts_line(byte, "") else at_line
                 raise InvalidArgument(f"Line {line:,} is past the end: the file has {lines:,} lines.")
             newlines = _count_newlines(text)
             if at_line + newlines >= line:
@@ -209,7 +218,6 @@ class TextFile:
                 text = text[: _end_of_line(text, newlines)]
             byte += len(text) if self._unit == 1 else len(text.encode(self._codec, "surrogatepass"))
             at_line += newlines
-            inside = _ends_inside_line(text)
         return byte
 
     def _scanned(self, byte: int) -> str:
@@ -219,7 +227,7 @@ class TextFile:
         return text[:-1] if len(raw) == _SCAN_BYTES and text.endswith("\r") else text
 
     def _starts_line(self, byte: int, text: str) -> bool:
-        if byte == self._start or not text:
+        if byte == self._start:
             return True
         before = self._loosely_decoded(self._read(byte - self._unit, self._unit))
         return before == "\n" or (before == "\r" and not text.startswith("\n"))
@@ -267,6 +275,19 @@ def detect_encoding(sample: bytes, size: int) -> str | None:
     except UnicodeDecodeError:
         return _one_byte_codec(sample) if controls * 50 <= len(sample) else None
     return "utf-8" if controls * 3 <= len(sample) else None
+
+
+def encoding_of_all(data: bytes) -> str | None:
+    """Return the encoding of a whole file, or None if it is no text.
+
+    What began as UTF-8 may turn out to have one byte a character; with a few bytes gone wrong it is UTF-8 all the same.
+    """
+    encoding = detect_encoding(data[:SAMPLE_BYTES], len(data))
+    if encoding == "utf-8" and not data.isascii():
+        text = data.decode("utf-8", "surrogateescape")
+        if _UNDECODED.search(text) and not _DECODED.search(text):
+            return _one_byte_codec(data)
+    return _one_byte_codec(data) if encoding in _ONE_BYTE_CODECS else encoding
 
 
 def _utf_16_without_mark(sample: bytes) -> str | None:

@@ -10,35 +10,52 @@ from itertools import islice
 
 from mcp_server_shared.errors import InvalidArgument, TooLarge
 
-from mcp_server_filesystem.entries import LIST, READ, Checkpoint
-from mcp_server_filesystem.replacement import CHUNK_BYTES, NO_FOLLOW, take_after, write_all
+from mcp_server_filesystem.entries import LIST, READ, Checkpoint, type_of
+from mcp_server_filesystem.handles import (
+    close,
+    fchmod,
+    fstat,
+    fstatat,
+    fsync,
+    futimens,
+    is_directory,
+    mkdirat,
+    openat,
+    readlinkat,
+    rmdirat,
+    scandir,
+    symlinkat,
+    unlinkat,
+)
+from mcp_server_filesystem.replacement import CHUNK_BYTES, take_after, write_all
 
 MAX_DEPTH = 128  # each level keeps handles open
 MAX_COPY_ENTRIES = 100_000
 MAX_COPY_BYTES = 10 * 2**30
 
-_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_FOLLOW
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL
 _REMOVED_AT_A_TIME = 1_000
+_NOTHING = bytes(CHUNK_BYTES)
 
 
 @contextmanager
 def opened(directory: int, name: str, flags: int = LIST) -> Generator[int]:
     """Open an entry of an open directory, a directory itself unless flags say otherwise; never through a link."""
-    handle = os.open(name, flags | NO_FOLLOW, dir_fd=directory)
+    handle = openat(directory, name, flags)
     try:
         yield handle
     finally:
-        os.close(handle)
+        close(handle)
 
 
 def walk(directory: int, path: str, checkpoint: Checkpoint, depth: int = 1) -> Iterator[tuple[str, os.DirEntry[str]]]:
     """Yield everything in a directory open for listing, at any depth, each with the path of its directory."""
     require_depth(depth)
-    with os.scandir(directory) as entries:
+    with scandir(directory) as entries:
         for entry in entries:
             checkpoint()
             yield path, entry
-            if entry.is_dir(follow_symlinks=False):
+            if is_directory(entry):
                 with opened(directory, entry.name) as below:
                     yield from walk(below, f"{path}/{entry.name}", checkpoint, depth + 1)
 
@@ -47,14 +64,14 @@ def remove(directory: int, name: str, checkpoint: Checkpoint, depth: int = 0) ->
     """Remove an entry of an open directory, with everything in it."""
     require_depth(depth)
     checkpoint()
-    if not stat.S_ISDIR(os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode):
-        os.unlink(name, dir_fd=directory)
+    if type_of(fstatat(directory, name)) != "directory":
+        unlinkat(directory, name)
         return
     with opened(directory, name) as below:
         while names := _first_names(below):
             for inner in names:
                 remove(below, inner, checkpoint, depth + 1)
-    os.rmdir(name, dir_fd=directory)
+    rmdirat(directory, name)
 
 
 def require_depth(depth: int) -> None:
@@ -97,15 +114,15 @@ class TreeCopy:
         self.entries += 1
         if self.entries > MAX_COPY_ENTRIES:
             raise TooLarge(f"It has more than {MAX_COPY_ENTRIES:,} entries.", hint="Take a part of it at a time.")
-        mode = os.stat(name, dir_fd=source, follow_symlinks=False).st_mode
-        if stat.S_ISREG(mode):
+        kind = type_of(fstatat(source, name))
+        if kind == "file":
             with opened(source, name, READ) as read, opened_new(target, target_name) as written:
                 self._content(read, written)
                 self._finish(read, written)
-        elif stat.S_ISLNK(mode):
-            os.symlink(os.readlink(name, dir_fd=source), target_name, dir_fd=target)
-        elif stat.S_ISDIR(mode):
-            os.mkdir(target_name, 0o700, dir_fd=target)
+        elif kind == "symlink":
+            symlinkat(readlinkat(source, name), target, target_name)
+        elif kind == "directory":
+            mkdirat(target, target_name, 0o700)
             with opened(source, name) as read, opened(target, target_name) as written:
                 self._entries(read, path, written, depth)
                 self._finish(read, written)
@@ -116,7 +133,7 @@ class TreeCopy:
             raise InvalidArgument(f"{path!r} is a FIFO, a socket or a device, which is not copied.")
 
     def _entries(self, source: int, path: str, target: int, depth: int) -> None:
-        with os.scandir(source) as entries:
+        with scandir(source) as entries:
             for entry in entries:
                 if self.skips(path, entry.name):
                     self.skipped += 1
@@ -125,7 +142,7 @@ class TreeCopy:
                     self.entry(source, entry.name, inner, target, entry.name, depth + 1)
 
     def _content(self, source: int, target: int) -> None:
-        if not stat.S_ISREG(os.fstat(source).st_mode):
+        if not stat.S_ISREG(fstat(source).st_mode):
             raise InvalidArgument("A file became something else while it was copied.")
         sha256 = hashlib.sha256()
         while chunk := os.read(source, CHUNK_BYTES):
@@ -133,31 +150,35 @@ class TreeCopy:
             if self.bytes > MAX_COPY_BYTES:
                 raise TooLarge(f"It has more than {MAX_COPY_BYTES:,} bytes.", hint="Take a part of it at a time.")
             sha256.update(chunk)
-            write_all(target, chunk, self.checkpoint)
+            if chunk == _NOTHING:
+                os.lseek(target, len(chunk), os.SEEK_CUR)  # a hole, as the source may have there
+            else:
+                write_all(target, chunk, self.checkpoint)
+        os.ftruncate(target, os.lseek(target, 0, os.SEEK_CUR))  # which may end in a hole
         self.sha256 = sha256.hexdigest()
 
     def _finish(self, source: int, target: int) -> None:
-        status = os.fstat(source)
+        status = fstat(source)
         if self.faithful:
             take_after(target, source)
-            os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns))
+            futimens(target, status.st_atime_ns, status.st_mtime_ns)
         else:
-            inherited = os.fstat(target).st_mode & stat.S_ISGID
-            os.fchmod(target, status.st_mode & 0o777 | inherited)
+            inherited = fstat(target).st_mode & stat.S_ISGID
+            fchmod(target, status.st_mode & 0o777 | inherited)
         if self.faithful or self.entries == 1:  # in a tree it would take longer than the copying
-            os.fsync(target)
+            fsync(target)
 
 
 @contextmanager
 def opened_new(directory: int, name: str) -> Generator[int]:
     """Create an empty file that nobody else may read yet."""
-    handle = os.open(name, _CREATE, 0o600, dir_fd=directory)
+    handle = openat(directory, name, _CREATE, 0o600)
     try:
         yield handle
     finally:
-        os.close(handle)
+        close(handle)
 
 
 def _first_names(directory: int) -> list[str]:
-    with os.scandir(directory) as entries:
+    with scandir(directory) as entries:
         return [entry.name for entry in islice(entries, _REMOVED_AT_A_TIME)]

@@ -1,6 +1,6 @@
 """Everything below a directory, in the order of the names, without ever following a link."""
 
-import os
+import errno
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -8,14 +8,19 @@ from heapq import nsmallest
 from itertools import chain, islice
 
 from mcp_server_shared.errors import ExpectedError
+from mcp_server_shared.globs import path_matcher
 
+from mcp_server_filesystem.by_path import DirectoryChanged
 from mcp_server_filesystem.confinement import Opened, Roots
 from mcp_server_filesystem.entries import LIST, READ, Checkpoint, EntryType, entry_types, type_of
 from mcp_server_filesystem.gitignore import MAX_BYTES, Ignored, IgnoreFile
+from mcp_server_filesystem.handles import close, fstat, pread
 
 TextAbove = tuple[str, list[str]]
 
 ENTRIES_AT_ONCE = 100_000  # of one directory; a larger one is read several times
+
+REFUSED = (errno.EACCES, errno.EPERM)
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,8 @@ class Walk:
     """A way through a tree, each directory before what it holds, names in the order of their code points.
 
     Each directory is opened anew beneath the start, name by name, so a link is never followed, and a tree may be
-    deeper than the handles a process may have. What cannot be opened is left out.
+    deeper than the handles a process may have. What cannot be opened is left out; `unreadable` counts the directories
+    of which the operating system says so.
 
     Args:
         roots: the confinement.
@@ -43,6 +49,7 @@ class Walk:
         gitignores: what `gitignores_above` returned, to leave out what `.gitignore` files say; None not to.
         checkpoint: called for each directory and every few thousand entries.
         wanted: which paths below the start to yield, beside directories; all without it.
+        exclude: globs of paths below the start to leave out, with all below them.
     """
 
     def __init__(
@@ -52,11 +59,14 @@ class Walk:
         gitignores: Sequence[TextAbove] | None,
         checkpoint: Checkpoint,
         wanted: Callable[[str], bool] | None = None,
+        exclude: Sequence[str] = (),
     ) -> None:
         self._roots = roots
         self._start = start
         self._checkpoint = checkpoint
         self._wanted = wanted
+        self._excluded = path_matcher(exclude) if exclude else None
+        self.unreadable = 0
         self.ignored = None
         if gitignores is not None:
             self.ignored = Ignored(self._gitignore, [(IgnoreFile(text), names) for text, names in gitignores])
@@ -90,18 +100,20 @@ class Walk:
                 stack.append(self._entries(entry.names, *(after[depth : depth + 1] if on_the_way else ())))
 
     def is_open(self, names: Sequence[str]) -> bool:
-        """Tell whether a walk would reach this file: nothing on the way is denied or ignored."""
+        """Tell whether a walk would reach this file: nothing on the way is denied, excluded or ignored."""
         above = [self._start.relative] if self._start.relative else []
         for depth, name in enumerate(names):
             if self._roots.deny.denies("/".join([*above, *names[:depth]]), name):
+                return False
+            if self._excluded and self._excluded("/".join(names[: depth + 1])):
                 return False
         return self.ignored is None or not self.ignored.hides(names)
 
     def open_file(self, names: Sequence[str]) -> int:
         """Open a regular file below the start; OSError if it is none, or no longer there."""
         handle = self._roots.open_below(self._start.handle, names, READ)
-        if type_of(os.fstat(handle)) != "file":
-            os.close(handle)
+        if type_of(fstat(handle)) != "file":
+            close(handle)
             raise FileNotFoundError(names[-1])
         return handle
 
@@ -118,7 +130,7 @@ class Walk:
                 return
 
     def _scanned(self, names: tuple[str, ...], at_least: str = "") -> Iterator[tuple[str, EntryType]]:
-        """Yield what one directory holds, in no order: what is wanted, and neither denied nor ignored."""
+        """Yield what one directory holds, in no order: what is wanted, and neither denied, excluded nor ignored."""
         self._checkpoint()
         below = "".join(f"{name}/" for name in names)
         relative = "/".join([self._start.relative, *names] if self._start.relative else names)
@@ -129,6 +141,8 @@ class Walk:
                 is_directory = kind == "directory"
                 if not is_directory and self._wanted and not self._wanted(below + name):
                     continue
+                if self._excluded and self._excluded(below + name):
+                    continue
                 if self.ignored is None or not self.ignored.ignores((*names, name), is_directory=is_directory):
                     yield name, kind
 
@@ -137,13 +151,16 @@ class Walk:
         """Open a directory below the start; one that cannot be opened holds nothing."""
         try:
             handle = self._roots.open_below(self._start.handle, names, LIST)
-        except OSError:
+        except OSError as error:
+            self.unreadable += error.errno in REFUSED
             yield iter(())
             return
         try:
             yield entry_types(handle, self._checkpoint)
+        except DirectoryChanged:
+            pass
         finally:
-            os.close(handle)
+            close(handle)
 
     def _gitignore(self, names: Sequence[str]) -> str:
         try:
@@ -155,7 +172,7 @@ class Walk:
         except OSError:
             return ""
         finally:
-            os.close(handle)
+            close(handle)
 
 
 def gitignores_above(roots: Roots, start: Opened) -> list[TextAbove]:
@@ -176,5 +193,5 @@ def gitignores_above(roots: Roots, start: Opened) -> list[TextAbove]:
 
 
 def _text(handle: int) -> str:
-    is_file = type_of(os.fstat(handle)) == "file"
-    return os.pread(handle, MAX_BYTES, 0).decode("utf-8", "surrogateescape") if is_file else ""
+    is_file = type_of(fstat(handle)) == "file"
+    return pread(handle, MAX_BYTES, 0).decode("utf-8", "surrogateescape") if is_file else ""

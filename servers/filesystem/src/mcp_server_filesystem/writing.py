@@ -18,12 +18,31 @@ from datetime import UTC, datetime
 
 from mcp_server_shared.errors import Conflict, InvalidArgument, NotFound, PermissionDenied, TooLarge, Unavailable
 
-from mcp_server_filesystem.confinement import Identity, Place, Root, Roots, absolute, ancestors, identity, refusal
-from mcp_server_filesystem.edits import Edit, apply_edits, decoded, diff
+from mcp_server_filesystem.by_path import Identity
+from mcp_server_filesystem.confinement import (
+    Place,
+    Root,
+    Roots,
+    absolute,
+    ancestors,
+    identity,
+    names_directory,
+    refusal,
+)
+from mcp_server_filesystem.edits import Edit, apply_edits, decoded, diff, with_added
 from mcp_server_filesystem.entries import LIST, READ, Checkpoint, EntryType, never_stop, type_of
+from mcp_server_filesystem.handles import (
+    close,
+    fstat,
+    fstatat,
+    mkdirat,
+    openat,
+    renameat,
+    renames_what_is_open,
+    rmdirat,
+)
 from mcp_server_filesystem.renaming import rename_to_new
 from mcp_server_filesystem.replacement import (
-    NO_FOLLOW,
     TEMPORARY,
     Existing,
     chunks,
@@ -147,18 +166,26 @@ class Writer:
             Conflict: the file is not as expected, or changed while it was written.
             InvalidArgument: it is no regular file, or the content has characters that UTF-8 lacks.
         """
-        if path.endswith(("/", "/.")):
-            raise InvalidArgument(f"{path!r} names a directory.", hint="Name a file in it.")
-        try:
-            data = content.encode()
-        except UnicodeEncodeError as error:
-            raise InvalidArgument(
-                f"The content has a lone surrogate at character {error.start:,}, which no UTF-8 file can have."
-            ) from error
+        data = _utf_8(content)
         with self._file(path) as (place, old):
             _expect(place, old, expected_sha256, checkpoint)
-            put(place, data, old, checkpoint)
-            return Written(place.path, len(data), hashlib.sha256(data).hexdigest(), old is None)
+            return _written(place, data, old, checkpoint)
+
+    def append_file(self, path: str, content: str, *, expected_sha256: str | None, checkpoint: Checkpoint) -> Written:
+        """Add text to the end of a file, links followed, in its encoding and with its line ends; create it if need be.
+
+        Raises:
+            Conflict: the file is not as expected, or changed meanwhile.
+            InvalidArgument: it is no regular file, or its encoding lacks a character of the content.
+            Unsupported: it is binary.
+            TooLarge: it is larger than `MAX_EDIT_BYTES`.
+        """
+        with self._file(path) as (place, old):
+            _expect(place, old, expected_sha256, checkpoint)
+            before = _content(place, old, checkpoint) if old else b""
+            text = decoded(before)
+            data = text.encoded(with_added(text, content)) if before else _utf_8(content)
+            return _written(place, data, old, checkpoint)
 
     def edit_file(
         self,
@@ -182,11 +209,7 @@ class Writer:
         with self._file(path) as (place, old):
             if old is None:
                 raise self._missing(path)
-            if old.status.st_size > MAX_EDIT_BYTES:
-                raise TooLarge(
-                    f"{place.path!r} has {old.status.st_size:,} bytes; at most {MAX_EDIT_BYTES:,} can be edited."
-                )
-            data = b"".join(chunks(old.handle, checkpoint))
+            data = _content(place, old, checkpoint)
             _expect(place, old, expected_sha256, checkpoint)
             text = decoded(data)
             after = apply_edits(text, edits, checkpoint)
@@ -306,6 +329,8 @@ class Writer:
 
     @contextmanager
     def _file(self, path: str) -> Generator[tuple[Place, Existing | None]]:
+        if names_directory(path):
+            raise InvalidArgument(f"{path!r} names a directory.", hint="Name a file in it.")
         with self._place(path, follow=True) as place:
             self._sweep(place)
             # By name: a file that is replaced becomes another one. Other processes are noticed when it is renamed.
@@ -333,7 +358,7 @@ class Writer:
 
     def _kind(self, place: Place, asked: str) -> EntryType:
         try:
-            return type_of(os.stat(place.name, dir_fd=place.directory, follow_symlinks=False))
+            return type_of(fstatat(place.directory, place.name))
         except FileNotFoundError:
             raise self._missing(asked) from None
 
@@ -377,7 +402,7 @@ class Writer:
 
     def _survey(self, place: Place, asked: str, checkpoint: Checkpoint) -> Doomed:
         kind = self._kind(place, asked)
-        status = os.stat(place.name, dir_fd=place.directory, follow_symlinks=False)
+        status = fstatat(place.directory, place.name)
         entries, size = 1, status.st_size if kind == "file" else 0
         if kind == "directory":
             with opened(place.directory, place.name) as directory:
@@ -402,6 +427,26 @@ def _reported(path: str) -> Generator[None]:
         raise refusal(error, path) from error
 
 
+def _utf_8(content: str) -> bytes:
+    try:
+        return content.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidArgument(
+            f"The content has a lone surrogate at character {error.start:,}, which no UTF-8 file can have."
+        ) from error
+
+
+def _content(place: Place, file: Existing, checkpoint: Checkpoint) -> bytes:
+    if file.status.st_size > MAX_EDIT_BYTES:
+        raise TooLarge(f"{place.path!r} has {file.status.st_size:,} bytes; at most {MAX_EDIT_BYTES:,} can be edited.")
+    return b"".join(chunks(file.handle, checkpoint))
+
+
+def _written(place: Place, data: bytes, old: Existing | None, checkpoint: Checkpoint) -> Written:
+    put(place, data, old, checkpoint)
+    return Written(place.path, len(data), hashlib.sha256(data).hexdigest(), old is None)
+
+
 def _expect(place: Place, old: Existing | None, expected: str | None, checkpoint: Checkpoint) -> None:
     if expected is None or (expected == ABSENT and old is None):
         return
@@ -420,13 +465,15 @@ def _expect(place: Place, old: Existing | None, expected: str | None, checkpoint
 def _move(
     origin: Place, target: Place, kind: EntryType, replaced: os.stat_result | None, checkpoint: Checkpoint
 ) -> Moved:
-    with _readable(origin, kind) as file:
+    with ExitStack() as opened_file:
+        in_advance = renames_what_is_open(origin.directory)
+        file = opened_file.enter_context(_readable(origin, kind)) if in_advance else None
         checkpoint()
         try:
             if replaced is None:
                 rename_to_new(origin.directory, origin.name, target.directory, target.name)
             else:
-                os.rename(origin.name, target.name, src_dir_fd=origin.directory, dst_dir_fd=target.directory)
+                renameat(origin.directory, origin.name, target.directory, target.name)
         except FileExistsError:
             raise _taken(target) from None
         except OSError as error:
@@ -435,6 +482,8 @@ def _move(
             _move_across(origin, target, replaced, checkpoint)
         sync(target.directory)
         sync(origin.directory)
+        if not in_advance:
+            file = opened_file.enter_context(_readable(target, kind))
         return Moved(target.path, kind, None if file is None else digest(file, checkpoint))
 
 
@@ -464,7 +513,7 @@ def _copy(origin: Place, target: Place, replaced: os.stat_result | None, copy: T
 
 
 def _changed_since(begun: float, place: Place) -> bool:
-    if os.stat(place.name, dir_fd=place.directory, follow_symlinks=False).st_ctime >= begun:
+    if fstatat(place.directory, place.name).st_ctime >= begun:
         return True
     try:
         with opened(place.directory, place.name) as directory:
@@ -476,26 +525,26 @@ def _changed_since(begun: float, place: Place) -> bool:
 
 @contextmanager
 def _readable(place: Place, kind: EntryType) -> Generator[int | None]:
-    """Open what is about to move, to hash it afterwards; None where that is not possible or takes too long."""
+    """Open what moves, to hash it afterwards; None where that is not possible or takes too long."""
     handle = None
     if kind == "file":
         with suppress(OSError):
-            handle = os.open(place.name, READ | NO_FOLLOW, dir_fd=place.directory)
+            handle = openat(place.directory, place.name, READ)
     try:
-        fits = handle is not None and os.fstat(handle).st_size <= MAX_HASHED_BYTES
+        fits = handle is not None and fstat(handle).st_size <= MAX_HASHED_BYTES
         yield handle if fits else None
     finally:
         if handle is not None:
-            os.close(handle)
+            close(handle)
 
 
 def _replaced(origin: Place, target: Place) -> os.stat_result | None:
     """Return what a move will overwrite, if there is anything; raise Conflict if that must not be."""
     try:
-        there = os.stat(target.name, dir_fd=target.directory, follow_symlinks=False)
+        there = fstatat(target.directory, target.name)
     except FileNotFoundError:
         return None
-    here = os.stat(origin.name, dir_fd=origin.directory, follow_symlinks=False)
+    here = fstatat(origin.directory, origin.name)
     if (here.st_dev, here.st_ino) == (there.st_dev, there.st_ino):
         raise InvalidArgument(f"{origin.path!r} and {target.path!r} are the same file.")
     if {type_of(here), type_of(there)} - {"file", "symlink"}:
@@ -514,7 +563,7 @@ def _require_outside(origin: Place, target: Place) -> None:
 
 def _exists(place: Place) -> bool:
     try:
-        os.stat(place.name, dir_fd=place.directory, follow_symlinks=False)
+        fstatat(place.directory, place.name)
     except FileNotFoundError:
         return False
     return True
@@ -529,15 +578,25 @@ def _taken(place: Place) -> Conflict:
 
 @contextmanager
 def _made(directory: int, names: Sequence[str], mode: int) -> Generator[int]:
-    """Make directories, each in the one before it, where they are missing; yield a handle of the last."""
-    with ExitStack() as handles:
+    """Make directories, each in the one before it, where they are missing; yield a handle of the last.
+
+    If that fails, or what is done with the handle, those that were made and are empty are removed again.
+    """
+    with ExitStack() as handles, ExitStack() as made:
         here = directory
         for name in names:
             with suppress(FileExistsError):
-                os.mkdir(name, mode, dir_fd=here)
+                mkdirat(here, name, mode)
+                made.callback(_remove_empty, here, name)
                 sync(here)
             here = handles.enter_context(opened(here, name))
         yield here
+        made.pop_all()
+
+
+def _remove_empty(directory: int, name: str) -> None:
+    with suppress(OSError):
+        rmdirat(directory, name)
 
 
 @contextmanager
@@ -551,6 +610,7 @@ def _trash(root: Root) -> Generator[int]:
                 f"{absolute(root, [TRASH])!r} is no directory, so there is no trash to move anything to.",
                 hint="permanent=true deletes for good.",
             ) from error
-        with suppress(FileExistsError), opened_new(trash, ".gitignore") as handle:
+        # Where there is no room left for it, things can be deleted all the same.
+        with suppress(OSError), opened_new(trash, ".gitignore") as handle:
             os.write(handle, b"*\n")
         yield trash

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from mcp_server_filesystem.entries import Entry
 from mcp_server_filesystem.files import Files, Sort
-from mcp_server_filesystem.tools.arguments import Cursor, Gitignore, Limit, Path
+from mcp_server_filesystem.tools.arguments import Cursor, Exclude, Gitignore, Limit, Path
 
 _CHARACTERS_OF_A_LINE = 20  # in a tree, at least
 
@@ -53,6 +53,7 @@ async def directory_tree(
     path: Path,
     depth: Annotated[int, Field(ge=1, le=100, description="Levels.")] = 3,
     limit: Annotated[int, Field(ge=1, le=10_000, description="Most entries, upper levels first.")] = 500,
+    exclude: Exclude = None,
     gitignore: Gitignore = True,  # noqa: FBT002
 ) -> Document:
     """Show a directory and what is below it as an indented list, marked as by ls -F; "…" means more."""
@@ -61,6 +62,7 @@ async def directory_tree(
         read_notation(path),
         depth=depth,
         limit=min(limit, call.budget // _CHARACTERS_OF_A_LINE),
+        exclude=[read_notation(each) for each in exclude or ()],
         gitignore=gitignore,
         checkpoint=call.checkpoint,
     )
@@ -68,6 +70,8 @@ async def directory_tree(
     facts: dict[str, Any] = {"path": tree.path, "shown": tree.shown, **{k: n for k, n in cut.items() if n}}
     if any(cut.values()):
         facts |= {"truncated": True}
+    if tree.unreadable:
+        facts |= {"unreadable_directories": tree.unreadable}
     return _first_lines(tree.text, facts, len(tree.text))
 
 
@@ -82,10 +86,18 @@ def _first_lines(text: str, facts: dict[str, Any], most: int) -> Document:
     return Document(text=text, facts=facts, shorter=shorter)
 
 
-async def get_file_info(call: Call[Files], path: Path) -> Records:
+async def get_file_info(
+    call: Call[Files],
+    path: Path,
+    total: Annotated[bool, Field(description="Of a directory, also count what is below it and sum the sizes.")] = False,  # noqa: FBT002
+) -> Records:
     """Tell type, size, time, mode, owner, link target, media type, encoding and SHA-256; a link is not followed."""
     info = await call.in_thread(call.state.info, read_notation(path), checkpoint=call.checkpoint)
     known = {name: value for name, value in asdict(info).items() if value is not None}
+    if total and info.type == "directory":
+        summed = await call.in_thread(call.state.total, info.path, checkpoint=call.checkpoint)
+        known |= {"entries": summed.entries, "total_size": summed.bytes}
+        known |= {"unreadable_directories": summed.unreadable} if summed.unreadable else {}
     return Records(columns=list(known), rows=[list(known.values())])
 
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from mcp_server_filesystem.edits import Edit
 from mcp_server_filesystem.files import Files
 from mcp_server_filesystem.tools.arguments import Path
-from mcp_server_filesystem.writing import ABSENT, Moved
+from mcp_server_filesystem.writing import ABSENT, Moved, Written
 
 Source = Annotated[str, Field(description="What; a link itself, not its target.", max_length=4_096)]
 Sha256 = Annotated[str | None, Field(pattern="^[0-9a-f]{64}$", description="Fail unless the file has this hash now.")]
@@ -45,12 +45,24 @@ async def write_file(
         expected_sha256=expected_sha256,
         checkpoint=call.checkpoint,
     )
-    return _record(
-        path=written.path,
-        result="created" if written.created else "replaced",
-        bytes=written.bytes,
-        sha256=written.sha256,
+    return _written(written, "replaced")
+
+
+async def append_file(
+    call: Call[Files],
+    path: Path,
+    content: Annotated[str, Field(min_length=1, description="What comes after the last character.")],
+    expected_sha256: Sha256 = None,
+) -> Records:
+    """Add text to the end of a file, or create it; like edit_file it keeps encoding and line ends."""
+    written = await call.in_thread(
+        call.state.writer.append_file,
+        read_notation(path),
+        read_notation(content),
+        expected_sha256=expected_sha256,
+        checkpoint=call.checkpoint,
     )
+    return _written(written, "appended")
 
 
 async def edit_file(
@@ -136,6 +148,11 @@ async def delete_path(
     await call.confirm("delete", f"Delete for good: {show_invisible(what)}?")
     await call.in_thread(call.state.writer.delete, asked, doomed, checkpoint=call.checkpoint)
     return _record(path=doomed.path, result="deleted", entries=doomed.entries, bytes=doomed.bytes)
+
+
+def _written(written: Written, otherwise: str) -> Records:
+    result = "created" if written.created else otherwise
+    return _record(path=written.path, result=result, bytes=written.bytes, sha256=written.sha256)
 
 
 def _moved(moved: Moved) -> Records:
