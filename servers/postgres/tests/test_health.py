@@ -4,6 +4,7 @@
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
 
 import asyncio
+import contextlib
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager
 from typing import Any
@@ -42,10 +43,18 @@ create index by_customer_and_id on orders (customer_id, id);
 create index broken on orders (id, note);
 update pg_index set indisvalid = false where indexrelid = 'broken'::regclass;
 create table keyless (id integer);
+create table shrunk (id integer primary key);
+insert into shrunk select generate_series(1, 460000);
+delete from shrunk where id % 50 <> 0;
 alter table orders add constraint positive check (id > 0) not valid;
 create table numbered (id serial primary key);
 select setval('numbered_id_seq', 2000000000);
 """
+WIDE = """
+create table wide (id integer, filler text) with (fillfactor = 10);
+insert into wide select n, repeat('x', 700) from generate_series(1, 2000) n;
+"""
+FLUSH = "select pg_stat_force_next_flush()"
 READ_OFTEN = "do $$ begin for n in 1..60 loop perform * from orders where id = n; end loop; end $$"
 
 
@@ -62,7 +71,13 @@ def sound(server: EmbeddedPostgres, new_database: NewDatabase) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def unsound(server: EmbeddedPostgres, new_database: NewDatabase) -> Iterator[str]:
-    with new_database(server, UNSOUND) as dsn:
+    with new_database(server, UNSOUND, "vacuum shrunk", "analyze shrunk") as dsn:
+        yield dsn
+
+
+@pytest.fixture
+def empty(server: EmbeddedPostgres, new_database: NewDatabase) -> Iterator[str]:
+    with new_database(server) as dsn:
         yield dsn
 
 
@@ -70,10 +85,12 @@ def as_role(dsn: str, role: str) -> str:
     return dsn.replace("postgres@", f"{role}@", 1)
 
 
-async def problems(dsn: str, *names: str, role: str = "monitor", long_s: float = 60) -> list[Problem]:
+async def problems(
+    dsn: str, *names: str, role: str = "monitor", long_s: float = 60, many_blocks: int = 1_000_000
+) -> list[Problem]:
     database = Database(as_role(dsn, role))
     try:
-        return await health.problems(database, names, long_s=long_s)
+        return await health.problems(database, names, long_s=long_s, many_blocks=many_blocks)
     finally:
         await database.close()
 
@@ -96,8 +113,14 @@ async def test_a_sound_database_has_no_problems(sound: str) -> None:
 
 
 async def test_rows_updated_again_and_again_leave_bloat(unsound: str) -> None:
-    (problem,) = await problems(unsound, "bloat")
-    assert (problem.object, problem.fix[:28]) == ("public.orders", "VACUUM (ANALYZE) public.orde")
+    found = {problem.object: problem.fix for problem in await problems(unsound, "bloat")}
+    assert found["public.orders"].startswith("VACUUM (ANALYZE) public.orders;")
+
+
+async def test_an_index_that_lost_most_of_its_entries_is_bloated_and_no_other_is(unsound: str) -> None:
+    found = {problem.object: problem.fix for problem in await problems(unsound, "bloat")}
+    assert found["public.shrunk_pkey"] == "REINDEX INDEX CONCURRENTLY public.shrunk_pkey;"
+    assert found.keys() == {"public.orders", "public.shrunk", "public.shrunk_pkey"}
 
 
 async def test_duplicate_redundant_and_invalid_indexes_are_found_and_the_kept_one_is_not(unsound: str) -> None:
@@ -112,7 +135,7 @@ async def test_duplicate_redundant_and_invalid_indexes_are_found_and_the_kept_on
 async def test_an_index_nobody_used_is_found_once_its_table_was_read(unsound: str) -> None:
     async with session(unsound) as admin:
         await admin.execute(READ_OFTEN)
-        await admin.execute("select pg_stat_force_next_flush()")
+        await admin.execute(FLUSH)
     found = [problem.object for problem in await problems(unsound, "indexes") if "never used" in problem.what]
     assert "public.never_used" in found
 
@@ -129,7 +152,7 @@ async def test_constraints_never_validated_and_tables_without_a_key_are_found(un
 
 async def test_statistics_older_than_the_data_are_found(unsound: str) -> None:
     async with session(unsound) as admin:
-        await admin.execute("select pg_stat_force_next_flush()")
+        await admin.execute(FLUSH)
     assert summaries(await problems(unsound, "statistics")) == {"public.orders": "warning"}
 
 
@@ -139,7 +162,7 @@ async def test_a_blocked_session_is_found_with_the_one_that_blocks_it(sound: str
         blocked = asyncio.create_task(waiter.execute("begin; lock table orders"))
         try:
             found: list[Problem] = []
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 while not found:
                     found = await problems(sound, "locks")
         finally:
@@ -156,6 +179,51 @@ async def test_an_idle_transaction_is_found_when_it_is_long(sound: str) -> None:
         found = [problem.object for problem in await problems(sound, "connections", long_s=0)]
         assert await problems(sound, "connections", long_s=3600) == []
         assert f"session {idle.get_server_pid()}" in found
+
+
+async def test_a_transaction_that_runs_long_is_found(sound: str) -> None:
+    async with session(sound) as busy:
+        running = asyncio.create_task(busy.execute("select pg_sleep(60)"))
+        try:
+            found: dict[str, str] = {}
+            async with asyncio.timeout(60):
+                while f"session {busy.get_server_pid()}" not in found:
+                    found = {p.object: p.what for p in await problems(sound, "connections", long_s=0)}
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+    assert "runs a transaction" in found[f"session {busy.get_server_pid()}"]
+
+
+@pytest.mark.slow
+async def test_connections_that_run_out_are_found(sound: str) -> None:
+    async with contextlib.AsyncExitStack() as stack:
+        for _ in range(245):
+            await stack.enter_async_context(session(sound))
+        found = {p.object: p.what for p in await problems(sound, "connections")}
+    assert "of 300 are in use" in found["connections"]
+
+
+async def test_a_table_whose_transaction_ids_run_out_is_critical(sound: str) -> None:
+    old = "((4294967296 + txid_current() - 1600000000) % 4294967296)::text::xid"
+    async with session(sound) as admin:
+        await admin.execute("create table aged (id integer primary key)")
+        try:
+            await admin.execute(f"update pg_class set relfrozenxid = {old} where relname = 'aged'")
+            (problem,) = await problems(sound, "wraparound")
+        finally:
+            await admin.execute("drop table aged")
+    assert (problem.object, problem.severity) == ("public.aged", "critical")
+    assert problem.fix == "VACUUM (FREEZE) public.aged;"
+
+
+async def test_a_cache_that_misses_is_found_once_enough_was_read(empty: str) -> None:
+    async with session(empty) as admin:
+        # None of a table that was rewritten is cached.
+        for sql in (WIDE, "vacuum (full) wide", FLUSH, "select pg_stat_reset()", "select count(*) from wide", FLUSH):
+            await admin.execute(sql)
+    assert await problems(empty, "cache") == []
+    assert summaries(await problems(empty, "cache", many_blocks=1_000)) == {"cache": "warning"}
 
 
 async def test_a_slot_that_nobody_reads_is_found(sound: str) -> None:
@@ -185,5 +253,5 @@ async def test_a_role_without_privileges_gets_an_answer_from_every_check(unsound
 async def test_a_check_that_is_forbidden_is_said_not_raised(sound: str) -> None:
     async with session(sound) as admin:
         await admin.execute("revoke select on pg_catalog.pg_stats from public")
-    (problem,) = await problems(sound, "bloat", role="stranger")
-    assert problem.severity == "not checked"
+    found = await problems(sound, "bloat", role="stranger")
+    assert [problem.severity for problem in found] == ["not checked"] * 2

@@ -85,6 +85,11 @@ async def test_to_run_a_statement_takes_its_parameters(database: Database) -> No
         await plan_of(database, "select * from customers where id = $1", analyze=True)
 
 
+@pytest.mark.parametrize("sql", ["select 'costs $5'", 'select 1 as "$1" -- $2', "select $$a $1 b$$"])
+async def test_a_dollar_in_quotes_is_no_parameter(database: Database, sql: str) -> None:
+    assert (await plan_of(database, sql, analyze=True)).was_run
+
+
 async def test_a_whole_table_read_for_few_rows_is_noted_with_the_index_that_is_missing(database: Database) -> None:
     plan = await plan_of(database, """select * from orders where "Total due" > 99990 and customer_id = 7""")
     assert "reads the whole table: 100,000 rows" in notes_of(plan)

@@ -8,6 +8,7 @@ import re
 import uuid
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import asyncpg
 import pytest
@@ -161,6 +162,18 @@ def test_a_role_that_only_reads_is_welcome(server: EmbeddedPostgres, given: str)
         assert judge(dsn) == {}
 
 
+def test_a_function_that_only_calls_what_the_role_may_not_is_no_right(server: EmbeddedPostgres) -> None:
+    given = "create function pg_file_rename(a text, b text) returns bool language sql as 'select true'"
+    try:
+        with role_with(server, given) as dsn:
+            assert judge(dsn) == {}
+        run(server.admin_dsn, "alter function pg_file_rename(text, text) security definer")
+        with role_with(server, "select") as dsn, pytest.raises(errors.PermissionDenied, check=says("may run pg_file_")):
+            judge(dsn)
+    finally:
+        run(server.admin_dsn, "drop function pg_file_rename(text, text)")
+
+
 def test_the_owner_of_the_database_is_refused(server: EmbeddedPostgres) -> None:
     given = "alter database postgres owner to {role}"
     with role_with(server, given) as dsn, pytest.raises(errors.PermissionDenied, check=says("owns database postgres")):
@@ -183,6 +196,21 @@ def test_the_refusal_has_a_script_that_works_and_the_flag(server: EmbeddedPostgr
     finally:
         run(server.admin_dsn, "drop owned by mcp_reader; drop role mcp_reader")
     assert "--allow-privileged-role" in refused.value.text()
+
+
+def test_the_script_of_the_readme_makes_a_role_that_reads_and_nothing_else(server: EmbeddedPostgres) -> None:
+    readme = Path(__file__).parents[1].joinpath("README.md").read_text(encoding="utf-8")
+    script = readme.partition("```sql\n")[2].partition("```")[0]
+    role = f"reader_{uuid.uuid4().hex}"
+    script = re.sub(r"\breader\b", role, script).replace("database mydb", "database postgres")
+    try:
+        run(server.admin_dsn, script)
+        dsn = server.admin_dsn.replace("postgres@", f"{role}@")
+        assert judge(dsn) == {}
+        with pytest.raises(asyncpg.PostgresError):
+            run(dsn, "create table public.t ()")
+    finally:
+        run(server.admin_dsn, f"drop owned by {role}; drop role {role}")
 
 
 def test_the_script_takes_from_everyone_what_everyone_has(server: EmbeddedPostgres) -> None:

@@ -116,6 +116,37 @@ async def test_a_pattern_with_a_dot_includes_the_schema(database: Database, sche
     assert [o.name for o in await search_objects(database, f"{schema}.order", kinds=["table"])] == ["orders"]
 
 
+@pytest.mark.parametrize(
+    ("pattern", "names"),
+    [
+        ("_id", ["orders.customer_id", "parcels.order_id", "rich.customer_id"]),
+        ("tot?l", ["orders.total", "rich.total", "totals.total"]),
+        ("customers", []),
+        ("orders.tot", ["orders.total"]),
+        ("shop.orders.*ed", ["orders.doubled"]),
+    ],
+)
+async def test_columns_are_found_by_their_own_name_or_with_that_of_the_table(
+    database: Database, schema: str, pattern: str, names: list[str]
+) -> None:
+    assert [o.name for o in await search_objects(database, pattern, kinds=["column"], schema=schema)] == names
+
+
+async def test_a_column_has_its_comment_and_type(database: Database, schema: str) -> None:
+    (total,) = await search_objects(database, "orders.total", kinds=["column"], schema=schema, details=True)
+    assert (total.comment, total.details) == ("With tax", "numeric(10,2)")
+
+
+async def test_columns_are_there_only_when_asked_for(database: Database, schema: str) -> None:
+    assert "column" not in {o.kind for o in await search_objects(database, schema=schema)}
+    mixed = await search_objects(database, kinds=["column", "table"], schema=schema, limit=3)
+    assert [(o.name, o.kind) for o in mixed] == [
+        ("customers", "table"),
+        ("customers.id", "column"),
+        ("customers.name", "column"),
+    ]
+
+
 async def test_an_object_has_its_comment_and_estimated_rows(database: Database, schema: str) -> None:
     customers, orders, *_ = await search_objects(database, kinds=["table"], schema=schema)
     assert (customers.estimated_rows, orders.comment) == (2, "What was bought")
@@ -214,6 +245,12 @@ async def test_tables_that_nothing_joins_have_no_path(database: Database, schema
     assert await join_paths(database, (schema, "customers"), (schema, "visits")) == []
 
 
+async def test_a_table_to_join_to_that_is_not_there_is_told_with_the_near_ones(database: Database, schema: str) -> None:
+    with pytest.raises(errors.NotFound, match=f"no table or view {schema}.parcel\\.") as caught:
+        await join_paths(database, (schema, "customers"), (schema, "parcel"))
+    assert f"{schema}.parcels" in caught.value.hint
+
+
 async def test_details_say_what_an_object_is_made_of(database: Database, schema: str) -> None:
     found = {o.name: o.details for o in await search_objects(database, schema=schema, details=True)}
     assert found["customers"] == {"id": "integer", "name": "text", "nick": "text"}
@@ -243,7 +280,7 @@ async def test_a_changed_schema_is_noticed(database: Database, shop: str) -> Non
     await connection.execute("create schema watched; create table watched.t (id integer)")
     noticed = asyncio.create_task(anext(schema_changes(database, "watched", interval_s=0)))
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             number = 0
             while not noticed.done():  # the first look may come after a change
                 number += 1

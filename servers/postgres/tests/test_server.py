@@ -25,6 +25,7 @@ from mcp.types import (
     TextContent,
     TextResourceContents,
 )
+from mcp_server_postgres.resources import address
 from mcp_server_postgres.server import build_server
 from mcp_server_postgres.settings import Settings
 from mcp_server_shared.errors import ERROR_META_KEY
@@ -71,10 +72,47 @@ async def test_a_cut_cell_is_announced_with_its_column_and_length(connect: Conne
     assert structured(result)["cut_cells"] == {"columns": [1], "shown_characters": 2000, "longest": 5000}
 
 
+@pytest.mark.parametrize(
+    ("cell", "columns", "budget"),
+    [
+        ("repeat('x', 1900)", 50, 25_000),
+        ("repeat(chr(8238), 1900)", 50, 25_000),
+        ("repeat('\"', 1900)", 50, 25_000),
+        ("repeat('x', 1900)", 1_000, 25_000),
+        ("repeat('x', 1900)", 3, 1_000),
+        ("repeat('x', 1900)", 20, 1_000),
+    ],
+)
+async def test_a_row_wider_than_the_budget_is_shown_with_its_cells_cut_further(
+    connect: Connect, reader_url: str, cell: str, columns: int, budget: int
+) -> None:
+    sql = f"select {', '.join([f'{cell} as c'] * columns)} from generate_series(1, 2)"
+    async with connect(database_url=url(reader_url), max_output_characters=budget) as client:
+        result = await client.call_tool("query", {"sql": sql})
+        cursor = structured(result)["cursor"]
+        rest = structured(await client.call_tool("query", {"sql": sql, "cursor": cursor}))
+    assert (structured(result)["count"], rest["count"], "cursor" in rest) == (1, 1, False)
+    assert structured(result)["cut_cells"]["longest"] == 1900
+    assert structured(result)["cut_cells"]["shown_characters"] < 1900
+    assert len(text_of(result)) <= budget
+
+
 async def test_a_misspelt_table_is_answered_with_the_right_name(connect: Connect, reader_url: str) -> None:
     async with connect(database_url=url(reader_url)) as client:
         result = await client.call_tool("query", {"sql": "select * from ordrs"})
     assert "Did you mean public.orders" in text_of(result)
+
+
+@pytest.mark.parametrize(("sql", "lasts_no_longer"), [("set search_path = app", True), ("select from orders", False)])
+async def test_a_setting_that_ends_with_its_call_is_said_to(
+    connect: Connect,
+    reader_url: str,
+    sql: str,
+    lasts_no_longer: bool,  # noqa: FBT001
+) -> None:
+    async with connect(database_url=url(reader_url)) as client:
+        text = text_of(await client.call_tool("query", {"sql": sql}))
+    assert ('"result":"SET","note":"Nothing of it lasts' in text) == lasts_no_longer
 
 
 async def test_a_write_is_refused_as_read_only(connect: Connect, reader_url: str) -> None:
@@ -139,6 +177,21 @@ async def test_a_plan_names_its_slow_steps_and_their_notes(connect: Connect, dat
     assert result["slow_steps"] == [1]
     assert "an index on (k) may help" in rows[0][-1][0]
     assert rows[0][result["untrusted"]["columns"].index("actual_rows")] == 20
+
+
+@pytest.mark.parametrize("analyze", [False, True])
+async def test_a_plan_longer_than_the_budget_goes_on(connect: Connect, reader_url: str, analyze: bool) -> None:  # noqa: FBT001
+    sql = " union all ".join(f"select id from orders where id = {n}" for n in range(60))
+    arguments: dict[str, Any] = {"sql": sql, "analyze": analyze}
+    steps: list[int] = []
+    async with connect(database_url=url(reader_url), max_output_characters=4_000) as client:
+        while True:
+            page = structured(await client.call_tool("explain_query", arguments))
+            steps += [row[0] for row in page["untrusted"]["rows"]]
+            if "cursor" not in page:
+                break
+            arguments["cursor"] = page["cursor"]
+    assert steps == list(range(1, 62))
 
 
 async def test_a_statement_above_the_cost_limit_is_planned_but_not_run(connect: Connect, reader_url: str) -> None:
@@ -254,7 +307,7 @@ async def changed_until(dsn: str, heard: Callable[[], object]) -> None:
     """Change the schema again and again: the first look at it may come after a change."""
     connection = await asyncpg.connect(dsn)
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             number = 0
             while not heard():
                 number += 1
@@ -329,3 +382,10 @@ def structured(result: CallToolResult) -> dict[str, Any]:
     content: Any = result.structured_content
     assert isinstance(content, dict)
     return cast(dict[str, Any], content)
+
+
+@pytest.mark.parametrize("names", [("a/b c", "%41#?"), ("üñ", "tab\tle"), ("plain", "orders")])
+def test_an_address_is_read_back_as_the_names_it_was_made_of(names: tuple[str, str]) -> None:
+    found = build_server(Settings()).registry.find_resource(address("", *names))
+    assert found is not None
+    assert (found[1]["schema"], found[1]["table"]) == names

@@ -6,7 +6,7 @@
 import asyncio
 import re
 from collections.abc import AsyncGenerator, Callable
-from typing import Any
+from typing import Any, cast
 
 import asyncpg
 import pytest
@@ -57,7 +57,7 @@ async def sessions_in_a_transaction(admin: Any) -> int:
 
 
 async def until(condition: Callable[[], Any], expected: object) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while await condition() != expected:  # noqa: ASYNC110 (another process to wait for)
             await asyncio.sleep(0)
 
@@ -84,6 +84,41 @@ async def test_rows_that_are_all_read_can_be_shown_in_parts(database: Database) 
     result = await start(database, "values (1), (2), (3)", max_rows=10)
     assert not result.truncated
     assert numbers_of(await database.more(position_after(result, 1), "ann")) == [2, 3]
+
+
+SORTED = "select n % 7 as k, n, repeat('x', 20) from generate_series(1, 25000) n order by 1"
+
+
+@pytest.mark.parametrize(("sql", "page"), [(SORTED, 10_000), (SORTED, 4_000), (f"{SORTED}, 2 desc;  -- so", 10_000)])
+async def test_a_sorted_result_goes_on_past_the_rows_that_were_sorted_first(
+    database: Database, sql: str, page: int
+) -> None:
+    limits: dict[str, Any] = {"max_rows": page, "max_characters": 10_000_000}
+    result = await start(database, sql, **limits)
+    rows = cast("list[list[int]]", [row[:2] for row in result.rows])
+    while result.truncated:
+        result = await database.more(position_after(result, len(result.rows)), "ann", **limits)
+        rows += cast("list[list[int]]", [row[:2] for row in result.rows])
+    assert sorted(number for _, number in rows) == list(range(1, 25_001))
+    assert [key for key, _ in rows] == sorted(key for key, _ in rows)
+
+
+async def test_equal_rows_of_a_sorted_result_are_all_there(database: Database) -> None:
+    limits: dict[str, Any] = {"max_rows": 9_000, "max_characters": 10_000_000}
+    result = await start(database, "select n / 20000 from generate_series(0, 39999) n order by 1", **limits)
+    count = len(result.rows)
+    while result.truncated:
+        result = await database.more(position_after(result, len(result.rows)), "ann", **limits)
+        count += len(result.rows)
+    assert count == 40_000
+
+
+async def test_a_sorted_result_that_is_another_each_time_ends_with_a_word(database: Database) -> None:
+    limits: dict[str, Any] = {"max_rows": 10_000, "max_characters": 10_000_000}
+    result = await start(database, "select n, random() from generate_series(1, 20000) n order by 1", **limits)
+    assert (len(result.rows), result.truncated) == (10_000, True)
+    with pytest.raises(errors.Unsupported, check=says(r"random\(\) gives another value")):
+        await database.more(position_after(result, 10_000), "ann", **limits)
 
 
 async def test_a_page_can_be_had_again(database: Database) -> None:

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mcp_server_postgres.statements import explained, first_word, shape, split, tokens
+from mcp_server_postgres.statements import called, explained, first_word, has_parameters, limited, shape, split, tokens
 
 
 @pytest.mark.parametrize(
@@ -163,3 +163,60 @@ def test_transaction_control_is_noticed(sql: str, controls: bool) -> None:  # no
 )
 def test_what_explain_analyze_runs_is_found(sql: str, inner: str) -> None:
     assert explained(sql) == inner
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "select * from t order by a",
+        "select * from t order by a;;  -- the end",
+        "select * from t order by a /* no limit */ desc nulls last",
+        "with x as (select 1 limit 1) select * from x order by (select 1 limit 1)",
+        "(select 1) union (select 2 limit 1) order by 1",
+        "values (1) order by 1",
+        "table t order by a",
+    ],
+)
+def test_a_sorted_query_can_be_limited(sql: str) -> None:
+    assert limited(sql, 7).endswith("\nLIMIT 7")
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "select * from t",
+        "select * from t order by a limit 3",
+        "select * from t order by a offset 3",
+        "select * from t order by a fetch first 3 rows only",
+        "select * from t order by a for update",
+        "select * into u from t order by a",
+        "select string_agg(a, ',' order by a) from t",
+        "select rank() over (order by a) from t",
+        "explain select * from t order by a",
+        "declare c cursor for select * from t order by a",
+        "create view v as select * from t order by a",
+        "with x as (select 1 order by 1) delete from t where a = 1 order by 1",
+        "select 'order by'",
+        'select 1 as "order", 2 as by',
+    ],
+)
+def test_any_other_statement_is_left_as_it_is(sql: str) -> None:
+    assert limited(sql, 7) == ""
+
+
+@pytest.mark.parametrize("sql", ["select $1", "select '$2' || $3", "select 1 -- $1\n+ $12", "limit $1"])
+def test_a_parameter_is_found(sql: str) -> None:
+    assert has_parameters(sql)
+
+
+@pytest.mark.parametrize(
+    "sql", ["select '$1'", 'select "$1"', "select $$ $1 $$", "select $a$ $1 $a$", "select 1 -- $1"]
+)
+def test_a_dollar_in_quotes_or_a_comment_is_no_parameter(sql: str) -> None:
+    assert not has_parameters(sql)
+
+
+def test_names_that_are_called_are_found() -> None:
+    found = called("""select Random(), "Nextval" ('s'), a.now () from t where x in (1) and 'f(' <> $$g($$ -- h()""")
+    assert {"random", "Random", "Nextval", "now", "in"} <= found
+    assert found.isdisjoint({"f", "g", "h"})

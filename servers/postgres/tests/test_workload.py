@@ -96,6 +96,18 @@ async def test_a_statement_that_cannot_be_planned_does_not_stop_the_others(datab
     assert (len(advice), subjects[0].problem) == (1, 'column "nonsense" does not exist')
 
 
+async def test_an_error_in_a_hypothetical_index_is_placed_in_its_definition(database: Database) -> None:
+    with pytest.raises(errors.InvalidArgument, match=r'column 33, near "on orders \(placed\) wher"'):
+        async with planning(database, 30, hypothetical=True) as planner:
+            await planner.add_index("create index on orders (placed) wher")
+
+
+async def test_a_statement_that_defines_no_index_is_refused(database: Database) -> None:
+    with pytest.raises(errors.InvalidArgument, match="defines no index"):
+        async with planning(database, 30, hypothetical=True) as planner:
+            await planner.add_index("create table stolen (n int)")
+
+
 async def test_time_that_has_run_out_gives_what_there_is(database: Database) -> None:
     async with planning(database, 30, hypothetical=True) as planner:
         assert await advise(planner, [Subject("select * from orders where placed = 1")], most=5, until=0) == []

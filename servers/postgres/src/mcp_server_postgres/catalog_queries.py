@@ -17,9 +17,15 @@ select t.oid, pg_catalog.format_type(t.oid, null), t.typbasetype,
 from needed join pg_catalog.pg_type t using (oid) left join pg_catalog.pg_type e on e.oid = t.typelem
 """
 
-# $1: kinds, or null for all. $2: a schema, or null for all but the system's. $3: an ILIKE pattern. $4: whether that is
-# for schema.name. $5, $6, $7: the schema, name and kind to continue after, or null. $8: the most rows. $9: whether with
-# details.
+# $1: names. Those among them of functions that may give something else each time.
+VOLATILE = """
+select distinct p.proname::text from pg_catalog.pg_proc p
+where p.proname = any ($1::text[]) and p.provolatile = 'v' and p.prokind = 'f'
+"""
+
+# $1: kinds, or null for all but columns. $2: a schema, or null for all but the system's. $3: an ILIKE pattern. $4:
+# whether that is for schema.name. $5, $6, $7: the schema, name and kind to continue after, or null. $8: the most rows.
+# $9: whether with details.
 SEARCH_OBJECTS = """
 with schemas as (
   select n.oid, n.nspname::text collate "C" as schema from pg_catalog.pg_namespace n
@@ -27,34 +33,52 @@ with schemas as (
     then n.nspname not in ('pg_catalog', 'information_schema') and n.nspname !~ '^pg_(toast|temp)'
     else n.nspname = $2 end
 ), objects as (
-  select s.schema, c.relname::text collate "C" as name, c.oid, 'pg_class' as catalog,
+  select s.schema, c.relname::text collate "C" as name, c.oid, 'pg_class' as catalog, null::int2 as attnum,
     case c.relkind when 'r' then 'table' when 'p' then 'partitioned_table' when 'v' then 'view'
       when 'm' then 'materialized_view' when 'f' then 'foreign_table' when 'S' then 'sequence' else 'index' end as kind,
     case when c.relkind in ('r', 'p', 'm', 'f') and c.reltuples >= 0 then c.reltuples::bigint end as estimated_rows
   from schemas s join pg_catalog.pg_class c on c.relnamespace = s.oid
   where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S', 'i', 'I')
+    and ($1::text[] is null or not $1 <@ array['function', 'procedure', 'type', 'column'])
   union all
   select s.schema,
     pg_catalog.format('%s(%s)', p.proname, pg_catalog.oidvectortypes(p.proargtypes)) collate "C",
-    p.oid, 'pg_proc', case p.prokind when 'p' then 'procedure' else 'function' end, null
+    p.oid, 'pg_proc', null, case p.prokind when 'p' then 'procedure' else 'function' end, null
   from schemas s join pg_catalog.pg_proc p on p.pronamespace = s.oid
   where $1::text[] is null or $1 && array['function', 'procedure']
   union all
-  select s.schema, t.typname::text collate "C", t.oid, 'pg_type', 'type', null
+  select s.schema, t.typname::text collate "C", t.oid, 'pg_type', null, 'type', null
   from schemas s join pg_catalog.pg_type t on t.typnamespace = s.oid
   left join pg_catalog.pg_class c on c.oid = t.typrelid
-  where t.typcategory <> 'A' and t.typtype <> 'p' and (t.typrelid = 0 or c.relkind = 'c')
+  where ($1::text[] is null or $1 && array['type'])
+    and t.typcategory <> 'A' and t.typtype <> 'p' and (t.typrelid = 0 or c.relkind = 'c')
+  union all
+  select c.schema, (c.relname || '.' || c.attname) collate "C", c.oid, 'pg_class', c.attnum, 'column', null
+  from (
+    select s.schema, c.relname, c.oid, a.attname, a.attnum
+    from schemas s join pg_catalog.pg_class c on c.relnamespace = s.oid
+    cross join lateral (
+      select a.attname, a.attnum from pg_catalog.pg_attribute a
+      where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped offset 0) a
+    where $1 && array['column'] and c.relkind in ('r', 'p', 'v', 'm', 'f')
+    offset 0) c  -- table by table, and names compared last: most of pg_attribute is of indexes and of the system
+  where $4::boolean or c.attname::text collate "default" ilike $3
 ), page as (
   select * from objects
   where ($1::text[] is null or kind = any ($1))
-    and case when $4::boolean then schema || '.' || name else name end collate "default" ilike $3
+    and (attnum is not null and not $4::boolean  -- by its own name, above
+      or case when $4 then schema || '.' || name else name end collate "default" ilike $3)
     and ($5::text is null or (schema, name, kind) > ($5, $6, $7))
   order by schema, name, kind collate "C"
   limit $8
 )
-select schema, name, kind, estimated_rows, pg_catalog.left(pg_catalog.obj_description(oid, catalog), 1000),
+select schema, name, kind, estimated_rows,
+  pg_catalog.left(case when attnum is null then pg_catalog.obj_description(oid, catalog)
+    else pg_catalog.col_description(oid, attnum) end, 1000),
   case when $9::boolean then case
     when kind = 'index' then pg_catalog.to_json(pg_catalog.pg_get_indexdef(oid))
+    when kind = 'column' then (select pg_catalog.to_json(pg_catalog.format_type(a.atttypid, a.atttypmod))
+      from pg_catalog.pg_attribute a where a.attrelid = page.oid and a.attnum = page.attnum)
     when catalog = 'pg_class' then (
       select pg_catalog.json_object_agg(a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod) order by a.attnum)
       from pg_catalog.pg_attribute a where a.attrelid = page.oid and a.attnum > 0 and not a.attisdropped)
@@ -147,6 +171,12 @@ select pg_catalog.json_strip_nulls(pg_catalog.json_build_object(
       p.policyname, p.permissive, p.roles, p.cmd, p.qual, p.with_check) order by p.policyname)
     from pg_catalog.pg_policies p where p.schemaname = n.nspname and p.tablename = c.relname)))
 from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+where n.nspname = $1 and c.relname = $2 and c.relkind in ('r', 'p', 'v', 'm', 'f')
+"""
+
+# $1: a schema. $2: a relation. One row if there is such a relation.
+RELATION = """
+select from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 where n.nspname = $1 and c.relname = $2 and c.relkind in ('r', 'p', 'v', 'm', 'f')
 """
 

@@ -22,7 +22,7 @@ from mcp_server_postgres.costs import refuse_costly
 from mcp_server_postgres.results import WHOLE, Limits, QueryResult, Rows
 from mcp_server_postgres.sessions import Session
 from mcp_server_postgres.snapshots import IDLE_LIFETIME_S, Snapshots
-from mcp_server_postgres.sql_errors import ConnectionLost, InvalidAddress, Refusal
+from mcp_server_postgres.sql_errors import NO_SUCH_HOST, ConnectionLost, InvalidAddress, Refusal
 from mcp_server_postgres.statements import first_word
 from mcp_server_postgres.values import JsonValue
 
@@ -35,6 +35,7 @@ _LONGEST_TIMEOUT_S = 2_000_000  # PostgreSQL counts milliseconds in 32 bits
 _MOST_SNAPSHOTS = 4
 _TOO_MANY_CONNECTIONS = "53300"
 _HOW_TO_CONNECT = "Pass postgresql://user:…@host:5432/database as the first argument or set DATABASE_URL."
+_HOW_TO_CONNECT_BY_NAME = "Start the server with --database {name}=postgresql://user:…@host:5432/database."
 _READING = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _WRITING = "BEGIN READ WRITE"
 
@@ -47,6 +48,7 @@ class Database:
 
     Args:
         dsn: a postgresql:// URL; None for libpq's environment variables and defaults.
+        name: what the operator calls it, where there are several.
         launch: starts a database server and returns its URL, to be used instead; called on a thread on first use.
         audit: judges the login role in the first session, before anything else runs; what it raises, the caller gets,
             and it is asked again with the next. It returns what every result has to say of the role.
@@ -55,6 +57,7 @@ class Database:
         connect_timeout_s: the longest wait for the server to accept a connection.
 
     Attributes:
+        name: what the operator calls it; empty where it is the only one.
         role_facts: what the audit returned.
     """
 
@@ -62,12 +65,15 @@ class Database:
         self,
         dsn: str | None,
         *,
+        name: str = "",
         launch: Callable[[], str] | None = None,
         audit: Audit | None = None,
         pool_size: int = 5,
         connect_timeout_s: float = 10.0,
     ) -> None:
+        self.name = name
         self.role_facts: dict[str, Any] = {}
+        self._how_to_connect = _HOW_TO_CONNECT_BY_NAME.format(name=name) if name else _HOW_TO_CONNECT
         self._dsn = dsn
         self._launch = launch
         self._audit = audit
@@ -118,7 +124,7 @@ class Database:
         async with self.session(timeout_s) as session:
             if max_cost is not None:
                 await refuse_costly(session, sql, params, max_cost)
-            rows = await session.run(sql, params, max_cell_characters=max_cell_characters)
+            rows = await session.run(sql, params, max_cell_characters=max_cell_characters, may_limit=True)
             result = await rows.page(0, limits)
             return result if held_for is None else self._held(result, held_for, rows, session)
 
@@ -268,13 +274,18 @@ class Database:
             async with asyncio.timeout_at(deadline):
                 return await self._begin_at_the_cost_of_snapshots(pool, transaction)
         except Refusal as error:
-            raise sql_errors.refused_connection(error, self._address, _HOW_TO_CONNECT) from None
-        except (ConnectionLost, TimeoutError) as error:
-            raise self._unreachable(timed_out=isinstance(error, TimeoutError) or error.timed_out) from None
+            raise sql_errors.refused_connection(error, self._address, self._how_to_connect) from None
+        except ConnectionLost as error:
+            raise self._unreachable(error.why) from None
+        except TimeoutError:
+            raise errors.Unavailable(
+                f"No connection to {self._address} within the time of the call.",
+                hint=f"All {self._pool_size} are busy (the operator's --pool-size), or it is slow: try again.",
+            ) from None
         except InvalidAddress:
             raise errors.InvalidArgument(
                 "The database URL or libpq's environment is not valid.",
-                hint=f"{_HOW_TO_CONNECT} Percent-encode special characters in the password.",
+                hint=f"{self._how_to_connect} Percent-encode special characters in the password.",
             ) from None
 
     async def _begin_at_the_cost_of_snapshots(self, pool: "ConnectionPool", transaction: str) -> "TextConnection":
@@ -285,14 +296,12 @@ class Database:
                 if error.sqlstate != _TOO_MANY_CONNECTIONS or not self._snapshots.drop_oldest():
                     raise
 
-    def _unreachable(self, *, timed_out: bool) -> errors.Unavailable:
-        if timed_out:
-            return errors.Unavailable(
-                f"No connection to {self._address} in time.",
-                hint=f"It does not answer, or all {self._pool_size} connections are busy: try again.",
-            )
-        hint = "Is PostgreSQL running there?" if self._dsn else f"No database URL is set. {_HOW_TO_CONNECT}"
-        return errors.Unavailable(f"Cannot connect to {self._address}: nothing answers, or TLS fails.", hint=hint)
+    def _unreachable(self, why: str) -> errors.Unavailable:
+        there = "Correct its name in the database URL." if why == NO_SUCH_HOST else "Is PostgreSQL running there?"
+        hint = there if self._dsn else f"No database URL is set. {self._how_to_connect}"
+        if (self._dsn or "").partition("?")[0].count("@") > 1:
+            hint = "Percent-encode special characters in the password: %40 for @."
+        return errors.Unavailable(f"Cannot connect to {self._address}: {why}.", hint=hint)
 
     def _held(self, result: QueryResult, caller: str, rows: Rows, session: Session) -> QueryResult:
         """Return the result with the means to go on, for as long as the rest is held."""

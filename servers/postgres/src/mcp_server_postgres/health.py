@@ -13,15 +13,16 @@ from mcp_server_postgres.values import JsonValue
 Severity = Literal["critical", "warning", "info", "not checked"]
 _SEVERITIES = ("critical", "warning", "info", "not checked")
 LONG_S = 60.0
+MANY_BLOCKS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One question: its query, why the answer matters, and whether the query takes $1, the seconds that are long."""
+    """One question: its query, why the answer matters, and which threshold the query takes as $1."""
 
     sql: str
     why: str
-    takes_seconds: bool = False
+    takes: Literal["seconds", "blocks"] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,18 +38,21 @@ class Problem:
 
 
 CHECKS: Final[dict[str, tuple[Check, ...]]] = {
-    "bloat": (Check(queries.BLOAT, "Scans read the dead space too."),),
+    "bloat": (
+        Check(queries.BLOAT, "Scans read the dead space too."),
+        Check(queries.INDEX_BLOAT, "Lookups read more pages, and the cache holds less."),
+    ),
     "indexes": (
         Check(queries.INVALID_INDEXES, "A concurrent build failed."),
         Check(queries.DUPLICATE_INDEXES, "Every write keeps both."),
         Check(queries.UNUSED_INDEXES, "Every write keeps it up."),
     ),
     "wraparound": (Check(queries.WRAPAROUND, "Transaction ids run out."),),
-    "locks": (Check(queries.LOCKS, "Work stands still.", takes_seconds=True),),
+    "locks": (Check(queries.LOCKS, "Work stands still.", "seconds"),),
     "connections": (
-        Check(queries.CONNECTIONS, "It holds locks and keeps VACUUM from cleaning, or nobody else gets in.", True),  # noqa: FBT003
+        Check(queries.CONNECTIONS, "It holds locks and keeps VACUUM from cleaning, or nobody else gets in.", "seconds"),
     ),
-    "cache": (Check(queries.CACHE, "Reads go to the disk."),),
+    "cache": (Check(queries.CACHE, "Reads go to the disk.", "blocks"),),
     "replication": (Check(queries.REPLICATION, "Replicas fall behind, or WAL fills the disk."),),
     "sequences": (Check(queries.SEQUENCES, "Inserts fail at the end."),),
     "constraints": (Check(queries.CONSTRAINTS, "Bad rows may exist, and rows cannot be told apart or replicated."),),
@@ -56,24 +60,28 @@ CHECKS: Final[dict[str, tuple[Check, ...]]] = {
 }
 
 
-async def problems(database: Database, names: Collection[str] = (), *, long_s: float = LONG_S) -> list[Problem]:
+async def problems(
+    database: Database, names: Collection[str] = (), *, long_s: float = LONG_S, many_blocks: int = MANY_BLOCKS
+) -> list[Problem]:
     """Return what the checks find, the worst first; a check that fails is a finding too.
 
     Args:
         database: what to check.
         names: some of `CHECKS`; none for all.
         long_s: from how many seconds on a wait or an idle transaction is long.
+        many_blocks: from how many blocks read on the share found in the cache says anything.
     """
+    thresholds: dict[str | None, list[JsonValue]] = {None: [], "seconds": [long_s], "blocks": [many_blocks]}
     found: list[Problem] = []
     for name in names or CHECKS:
         for check in CHECKS[name]:
-            found += await _ask(database, name, check, long_s)
+            found += await _ask(database, name, check, thresholds[check.takes])
     return sorted(found, key=lambda problem: _SEVERITIES.index(problem.severity))
 
 
-async def _ask(database: Database, name: str, check: Check, long_s: float) -> list[Problem]:
+async def _ask(database: Database, name: str, check: Check, thresholds: list[JsonValue]) -> list[Problem]:
     try:
-        rows = await database.catalog(check.sql, [long_s] if check.takes_seconds else [])
+        rows = await database.catalog(check.sql, thresholds)
     except (errors.PermissionDenied, errors.DeadlineExceeded, errors.Unsupported) as error:
         return [Problem(name, "not checked", "", str(error), check.why, error.hint)]
     return [

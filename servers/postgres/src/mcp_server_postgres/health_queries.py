@@ -1,7 +1,6 @@
 """The SQL behind `check_health`: each query returns severity, object, what is wrong, and SQL for a person to run.
 
-Sizes and ages below which nothing is worth a person's time are in the queries; $1, where there is one, is the number
-of seconds from which a session is long at what it does.
+Sizes and ages below which nothing is worth a person's time are in the queries, but for $1, where there is one.
 """
 
 # Rows and bytes as the statistics have them against what the table takes on disk; what a role may not read is left out.
@@ -27,6 +26,38 @@ select case when bytes - needed > 1073741824 then 'warning' else 'info' end,
   pg_catalog.format('VACUUM (ANALYZE) %I.%I; -- makes the space usable again; VACUUM FULL or pg_repack returns it',
     nspname, relname)
 from tables where bytes - needed > 8388608 and needed < bytes * 0.6
+order by bytes - needed desc limit 50
+"""
+
+# B-trees of plain columns: what entries need (8 bytes of header, 4 of pointer, alignment, fillfactor) against what they
+# take. Equal keys may share an entry, so that the need is overstated: no false alarm comes of that.
+INDEX_BLOAT = r"""
+with entries as (
+  select i.indexrelid, c.reltuples, c.reloptions,
+    sum((1 - s.null_frac) * s.avg_width) + 4 * count(*) + 12 as width
+  from pg_catalog.pg_index i join pg_catalog.pg_class c on c.oid = i.indexrelid
+  join pg_catalog.pg_am m on m.oid = c.relam and m.amname = 'btree'
+  join pg_catalog.pg_class t on t.oid = i.indrelid join pg_catalog.pg_namespace n on n.oid = t.relnamespace
+  join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = any (i.indkey)
+  join pg_catalog.pg_stats s on s.schemaname = n.nspname and s.tablename = t.relname and s.attname = a.attname
+    and not s.inherited
+  where i.indexprs is null and c.reltuples >= 0 and n.nspname not in ('pg_catalog', 'information_schema')
+    and n.nspname !~ '^pg_(toast|temp)'
+  group by i.indexrelid, c.reltuples, c.reloptions, i.indnatts
+  having count(*) = i.indnatts
+), indexes as (
+  select n.nspname, c.relname, pg_catalog.pg_relation_size(c.oid) as bytes,
+    (e.reltuples * e.width / coalesce((select substring(o from 'fillfactor=(\d+)')::numeric
+      from pg_catalog.unnest(e.reloptions) o where o like 'fillfactor=%'), 90) * 100)::bigint as needed
+  from entries e join pg_catalog.pg_class c on c.oid = e.indexrelid
+  join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+)
+select case when bytes - needed > 1073741824 then 'warning' else 'info' end,
+  pg_catalog.format('%I.%I', nspname, relname),
+  pg_catalog.format('about %s of %s of the index hold no live entries', pg_catalog.pg_size_pretty(bytes - needed),
+    pg_catalog.pg_size_pretty(bytes)),
+  pg_catalog.format('REINDEX INDEX CONCURRENTLY %I.%I;', nspname, relname)
+from indexes where bytes - needed > 8388608 and needed < bytes * 0.5
 order by bytes - needed desc limit 50
 """
 
@@ -162,13 +193,14 @@ union all
 from sessions where state = 'active' and transaction_s >= $1::float8 * 5 order by transaction_s desc limit 20)
 """
 
+# $1: how many blocks have to be read before a share of them says anything.
 CACHE = """
 select case when hit < 0.9 * (hit + read) then 'warning' else 'info' end, 'cache',
   pg_catalog.format('%s %% of table blocks were found in shared_buffers (%s)',
     pg_catalog.round(100 * hit / (hit + read), 1), pg_catalog.current_setting('shared_buffers')),
   'Raise shared_buffers (a quarter of memory is usual), or look at what top_queries sorted by blocks_read reads.'
 from (select sum(heap_blks_hit) as hit, sum(heap_blks_read) as read from pg_catalog.pg_statio_user_tables) as blocks
-where hit + read >= 1000000 and hit < 0.95 * (hit + read)
+where hit + read >= $1::bigint and hit < 0.95 * (hit + read)
 """
 
 REPLICATION = """

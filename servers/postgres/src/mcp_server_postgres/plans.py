@@ -13,7 +13,7 @@ from mcp_server_shared import errors
 from mcp_server_postgres.database import Database
 from mcp_server_postgres.sessions import Session
 from mcp_server_postgres.sql_errors import Refusal
-from mcp_server_postgres.statements import first_word
+from mcp_server_postgres.statements import first_word, has_parameters
 from mcp_server_postgres.values import JsonValue
 
 JOIN_CONDITIONS = ("Hash Cond", "Merge Cond", "Join Filter")
@@ -37,6 +37,7 @@ from rows from (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::text[])) as
 join pg_catalog.pg_namespace n on n.nspname = wanted.schema
 join pg_catalog.pg_class c on c.relnamespace = n.oid and c.relname = wanted.name
 """
+_HOW_TO_DEFINE = 'Give table and columns, such as "orders (customer_id, status)", or a CREATE INDEX statement.'
 _HYPOPG = """
 select pg_catalog.quote_ident(n.nspname) from pg_catalog.pg_extension e
 join pg_catalog.pg_namespace n on n.oid = e.extnamespace where e.extname = 'hypopg'
@@ -272,10 +273,14 @@ class Planner:
 
     async def add_index(self, definition: str) -> tuple[int, str]:
         """Make a hypothetical index of a CREATE INDEX statement; return its OID and the name that plans have for it."""
-        rows = await self.session.query(
-            f"select indexrelid, indexname from {self._hypopg}.hypopg_create_index($1)",  # noqa: S608
-            [definition],
-        )
+        sql = f"select indexrelid, indexname from {self._hypopg}.hypopg_create_index($1)"  # noqa: S608
+        try:
+            rows = await self.session.query(sql, [definition])
+        except Refusal:
+            self.session.sql = definition  # which the place in the error is of
+            raise
+        if not rows:  # hypopg warns of any other statement, and leaves it alone
+            raise errors.InvalidArgument(f"This defines no index: {definition[:200]}", hint=_HOW_TO_DEFINE)
         return cast("tuple[int, str]", tuple(rows[0]))
 
     async def index_size(self, oid: int) -> int:
@@ -294,7 +299,7 @@ class Planner:
 
     async def _explain(self, sql: str, params: Sequence[JsonValue] | None, *, analyze: bool) -> list[JsonValue]:
         options = "verbose, format json" + (", analyze, buffers" if analyze else "")
-        if params or not re.search(r"\$\d", sql):
+        if params or not has_parameters(sql):
             rows = await self.session.query(sql, params or (), prefix=f"explain ({options}) ")
         elif analyze:
             raise errors.InvalidArgument("To run the statement, params needs a value for each of $1, $2 and so on.")

@@ -24,7 +24,9 @@ from mcp_server_postgres.sql_errors import Refusal
 OVERRIDE = "--allow-privileged-role"
 
 # One row for each kind of right that is too much: what it is, on how many objects, three of them, and whether everyone
-# has it. pg_roles has a role's attributes, which are not inherited; access lists also name 0, everyone.
+# has it. pg_roles has a role's attributes, which are not inherited; access lists also name 0, everyone. A function that
+# runs SQL with its caller's rights gives none, as adminpack's pg_file_rename(text, text); those for replication origins
+# are everyone's before 14, and then look for a superuser themselves.
 _TOO_MUCH = """
 with roles as materialized (
   select r.* from pg_catalog.pg_roles r where pg_catalog.pg_has_role(session_user, r.oid, 'member')
@@ -68,8 +70,11 @@ with roles as materialized (
   union all
   select 'runs', pg_catalog.format('%s()', p.proname), a.grantee
   from pg_catalog.pg_proc p
+  join pg_catalog.pg_language l on l.oid = p.prolang and (l.lanname in ('internal', 'c') or p.prosecdef)
   cross join lateral pg_catalog.aclexplode(coalesce(p.proacl, pg_catalog.acldefault('f', p.proowner))) a
-  where a.privilege_type = 'EXECUTE' and (p.proname ~ '^pg_stat(_statements)?_reset|^pg_replication_origin_'
+  where a.privilege_type = 'EXECUTE' and (p.proname ~ '^pg_stat(_statements)?_reset'
+    or p.proname ~ '^pg_replication_origin_'
+      and pg_catalog.current_setting('server_version_num')::int >= 140000
     or p.proname in ('pg_read_file', 'pg_read_binary_file', 'pg_ls_dir', 'pg_stat_file', 'lo_import', 'lo_export',
       'pg_file_write', 'pg_file_rename', 'pg_file_unlink', 'pg_file_sync', 'dblink_connect_u', 'pg_reload_conf',
       'pg_rotate_logfile', 'pg_promote', 'pg_switch_wal', 'pg_create_restore_point', 'pg_wal_replay_pause',
@@ -90,6 +95,7 @@ _PARAMETERS = """
   from pg_catalog.pg_parameter_acl p cross join lateral pg_catalog.aclexplode(p.paracl) a
 """
 _FIRST_VERSION_WITH_PARAMETER_ACL = 15
+_FIRST_VERSION_WITH_READ_ALL_DATA = 14
 
 _LOGIN = """
 select session_user, pg_catalog.quote_ident(pg_catalog.current_database()), pg_catalog.current_setting('server_version')
@@ -135,15 +141,21 @@ class Role:
     name: str
     database: str
     server_version: str
+    major: int
     too_much: Sequence[str]
     everyone_creates_in: Sequence[str]
 
     def script(self) -> str:
         """Return the SQL that makes a role for reading this database."""
         revoked = "".join(f" REVOKE CREATE ON SCHEMA {schema} FROM PUBLIC;" for schema in self.everyone_creates_in)
+        reading = (
+            "pg_read_all_data"
+            if self.major >= _FIRST_VERSION_WITH_READ_ALL_DATA
+            else "USAGE ON SCHEMA public TO mcp_reader; GRANT SELECT ON ALL TABLES IN SCHEMA public"
+        )
         return (
             "CREATE ROLE mcp_reader LOGIN CONNECTION LIMIT 20; "
-            f"GRANT CONNECT ON DATABASE {self.database} TO mcp_reader; GRANT pg_read_all_data TO mcp_reader;{revoked} "
+            f"GRANT CONNECT ON DATABASE {self.database} TO mcp_reader; GRANT {reading} TO mcp_reader;{revoked} "
             "then, in psql, \\password mcp_reader"
         )
 
@@ -189,8 +201,8 @@ class RoleAudit:
                 role = await self._role(session)
                 dblink, definer = (await session.query(_WORTH_A_LOOK))[0]
                 views = await views_that_use(session, self._masks)
-        except errors.PermissionDenied as error:
-            return [Finding("problem", f"{error.message} {error.untrusted}.", error.hint)]
+        except errors.ExpectedError as error:
+            return [Finding("problem", f"{error.message} {error.untrusted}".strip(), error.hint)]
         found = [Finding("ok", f"Connected to {role.database} (PostgreSQL {role.server_version}) as {role.name}.")]
         if role.too_much:
             found += [Finding("warning", f"The role {role.name} {', '.join(role.too_much)}.", role.script())]
@@ -209,14 +221,15 @@ class RoleAudit:
         return found
 
     async def _role(self, session: Session) -> Role:
-        parameters = _PARAMETERS if session.server_version[0] >= _FIRST_VERSION_WITH_PARAMETER_ACL else ""
+        major = session.server_version[0]
+        parameters = _PARAMETERS if major >= _FIRST_VERSION_WITH_PARAMETER_ACL else ""
         try:
             ((name, database, version),) = await session.query(_LOGIN)
             found = await session.query(_TOO_MUCH.format(parameters=parameters))
         except Refusal as error:
             raise errors.PermissionDenied(
                 f"What the login role may do cannot be found out (SQLSTATE {error.sqlstate}), so nothing was run.",
-                hint=f"Is this PostgreSQL 12 or newer? The operator can accept any role by {OVERRIDE}.",
+                hint=f"Is this PostgreSQL 13 or newer? The operator can accept any role by {OVERRIDE}.",
             ) from error
         by_kind = {
             str(kind): (int(str(count)), cast("list[str]", names), everyone) for kind, count, names, everyone in found
@@ -229,7 +242,7 @@ class RoleAudit:
             if kind in by_kind and not (self._writes and kind in _HARMLESS_WHERE_WRITES_ARE_GRANTED)
         ]
         _, schemas, everyone = by_kind.get("creates in", (0, [], False))
-        return Role(str(name), str(database), str(version), too_much, schemas if everyone else [])
+        return Role(str(name), str(database), str(version), major, too_much, schemas if everyone else [])
 
 
 def _names(count: int, names: Sequence[str], everyone: object) -> str:

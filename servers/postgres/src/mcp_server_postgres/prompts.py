@@ -8,9 +8,10 @@ from pydantic import Field
 
 from mcp_server_postgres import schemas
 from mcp_server_postgres.database import Database
+from mcp_server_postgres.databases import Databases
 from mcp_server_postgres.plans import check_plannable, planning
-from mcp_server_postgres.resources import described, overview
-from mcp_server_postgres.tools.querying import time_for_statements
+from mcp_server_postgres.resources import address, described, overview
+from mcp_server_postgres.tools.querying import DatabaseName, time_for_statements
 
 _MOST_TABLES = 4
 
@@ -18,9 +19,10 @@ Schema = Annotated[str, Field(description="Its schema.")]
 
 
 async def explore_table(
-    call: Call[Database],
+    call: Call[Databases],
     table: Annotated[str, Field(description="The table or view.")],
     schema: Schema = "public",
+    database: DatabaseName = "",
 ) -> list[Said | Attached]:
     """Get to know one table: what it holds, how it is connected, what is odd about it."""
     return [
@@ -30,13 +32,14 @@ async def explore_table(
             "statistics below answer much of that; sample and aggregate with the query tool for the rest, and never "
             "read the whole table. Name the queries you ran."
         ),
-        await _table(call.state, schema, table),
+        await _table(call.state[database], schema, table),
     ]
 
 
 async def explore_database(
-    call: Call[Database],
+    call: Call[Databases],
     schema: Annotated[str, Field(description="The schema to begin with.")] = "public",
+    database: DatabaseName = "",
 ) -> list[Said | Attached]:
     """Get to know a database: what it is about, its main tables and how they belong together."""
     return [
@@ -46,22 +49,23 @@ async def explore_database(
             "tables that nothing refers to. Look closer with describe_table, and at other schemas with list_schemas. "
             "End with five questions that the data can answer, each with its SQL, tried out with a small LIMIT."
         ),
-        Attached(f"postgres:///{schema}", await overview(call.state, schema)),
+        Attached(address(database, schema), await overview(call.state[database], schema)),
     ]
 
 
 async def speed_up_query(
-    call: Call[Database],
+    call: Call[Databases],
     sql: Annotated[str, Field(description="The statement that is slow.")],
+    database: DatabaseName = "",
 ) -> list[Said | Attached]:
     """Find out why a statement is slow and what would make it fast."""
     check_plannable(sql)
-    async with planning(call.state, time_for_statements(call)) as planner:
+    async with planning(call.state[database], time_for_statements(call)) as planner:
         relations = (await planner.plan(sql)).relations()
     tables = list(dict.fromkeys(relations.values()))[:_MOST_TABLES]
     return [
         Said(f"This statement is too slow:\n\n{sql}"),
-        *[await _table(call.state, *relation) for relation in tables],
+        *[await _table(call.state[database], *relation) for relation in tables],
         Said(
             "Find out why, in this order. 1. explain_query without analyze, to see whether it is safe to run; then "
             "with analyze=true. Begin with slow_steps and the notes, and hold them against the indexes, sizes and "
@@ -77,15 +81,16 @@ async def speed_up_query(
 
 
 async def generate_migration(
-    call: Call[Database],
+    call: Call[Databases],
     change: Annotated[str, Field(description="What is to change, in plain words.")],
     table: Annotated[str, Field(description="The table it is about.")],
     schema: Schema = "public",
+    database: DatabaseName = "",
 ) -> list[Said | Attached]:
     """Write a migration for a schema change, with its locks, its way back and its checks."""
     return [
         Said(f"Write a migration for {schema}.{table}: {change}"),
-        await _table(call.state, schema, table),
+        await _table(call.state[database], schema, table),
         Said(
             "Look first at what depends on the table: references, views, triggers, policies, and how often it is used "
             "(top_queries, if it is there). Then write: 1. the SQL, forward, in steps that each hold strong locks for "
@@ -99,4 +104,4 @@ async def generate_migration(
 
 async def _table(database: Database, schema: str, table: str) -> Attached:
     parts = await schemas.describe_table(database, schema, table)
-    return Attached(f"postgres:///{schema}/{table}", described(parts, database))
+    return Attached(address(database.name, schema, table), described(parts, database))

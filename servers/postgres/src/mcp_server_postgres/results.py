@@ -2,11 +2,16 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
-from mcp_server_postgres import values
+from mcp_server_shared import errors
+from mcp_server_shared.untrusted import show_invisible
+
+from mcp_server_postgres import catalog_queries, values
+from mcp_server_postgres.statements import called
 from mcp_server_postgres.values import JsonValue
 
 if TYPE_CHECKING:
@@ -14,16 +19,20 @@ if TYPE_CHECKING:
 
 _FIRST_ROWS = 50
 _MOST_ROWS_AT_ONCE = 1000
+MOST_SORTED_ROWS = 10_001  # as many as the largest page and one, before a sorted result is sorted as a whole
+_LEAST_TOLD = 40  # characters of a cut cell; beside fewer, its length would take more room than the text
+_NAMES = values.Type("text[]", 1009, values.Type("text", 25))
 _COMPACT_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 @dataclass(frozen=True, slots=True)
 class CutCell:
-    """A cell that is shown in part: where it is, counted from 0, and how many characters the whole has."""
+    """A cell that is shown in part: where it is, counted from 0, and its characters, all and those shown."""
 
     row: int
     column: int
     characters: int
+    shown: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +63,8 @@ class Limits:
     Attributes:
         rows: the most rows, at least 1.
         cell_characters: longer cells are cut.
-        characters: the most characters of all rows as compact JSON. The first row is always there; where it alone is
-            over, its cells are cut shorter.
+        characters: the most characters of columns and rows as compact JSON. The first row is always there; where it
+            alone is over, its cells are cut shorter.
     """
 
     rows: int
@@ -69,6 +78,14 @@ WHOLE = Limits(rows=10_000, cell_characters=5_000_000, characters=10_000_000)  #
 class Rows:
     """The rows of one statement: those read and not yet done with, and the connection that has the rest.
 
+    Args:
+        connection: where the statement was parsed, in a transaction that sees one moment.
+        statement: what was parsed.
+        arguments: its parameters, as text.
+        max_cell_characters: longer cells are cut.
+        unlimited: the statement's SQL without the limit of `MOST_SORTED_ROWS` that it was given; empty if it has none.
+            If more are read, it is run anew without, and the rows that were read before are left out.
+
     Attributes:
         columns: name and type of each column.
         is_done: whether the server has no more.
@@ -80,6 +97,8 @@ class Rows:
         statement: "Statement",
         arguments: Sequence[str | None],
         max_cell_characters: int,
+        *,
+        unlimited: str = "",
     ) -> None:
         self._connection = connection
         self._statement = statement
@@ -91,6 +110,8 @@ class Rows:
         self._has_begun = False
         self._tag = ""
         self._read_in_all = 0
+        self._unlimited = unlimited
+        self._read_before: Counter[int] = Counter()  # hashes of rows
         self.is_done = False
         self.columns = [(name, kind.name) for (name, _), kind in zip(statement.columns, self._types, strict=True)]
 
@@ -102,7 +123,7 @@ class Rows:
         """Return rows from number `start`; those before it are forgotten, so that a page can be had again."""
         del self._kept[: start - self._first]
         self._first = start
-        page = _Page(self._types, limits)
+        page = _Page(self._types, limits, limits.characters - _json_length(self.columns))
         room = page.takes(self._kept)
         while room and not self.is_done:
             rows = await self._read(page.rows_to_ask_for() if self._has_begun else min(limits.rows + 1, _FIRST_ROWS))
@@ -117,6 +138,37 @@ class Rows:
         return self._tag
 
     async def _read(self, at_most: int) -> "list[Row]":
+        if self._unlimited and self._read_in_all == MOST_SORTED_ROWS:
+            await self._run_unlimited()
+        rows = await self._read_portion(at_most)
+        if self._unlimited:
+            self._read_before.update(map(hash, rows))
+            self.is_done = self.is_done and self._read_in_all < MOST_SORTED_ROWS
+            return rows
+        return [row for row in rows if not self._was_read_before(row)] if self._read_before else rows
+
+    async def _run_unlimited(self) -> None:
+        names = cast("JsonValue", [*called(self._unlimited)])
+        if volatile := await self._connection.texts(catalog_queries.VOLATILE, values.encode(names, _NAMES) or ""):
+            raise errors.Unsupported(
+                f"{volatile[0][0]}() gives another value each time, so a sorted result with it ends after "
+                f"{MOST_SORTED_ROWS:,} rows.",
+                hint="Page in SQL: ORDER BY a unique column, WHERE it is past the last value seen, LIMIT.",
+            )
+        self._statement = await self._connection.parse(self._unlimited)
+        self._unlimited = ""
+        self._has_begun = False
+
+    def _was_read_before(self, row: "Row") -> bool:
+        # Equal sort keys may come in another order, so it takes the rows themselves to tell.
+        before = self._read_before[hash(row)]
+        if before == 1:
+            del self._read_before[hash(row)]
+        elif before:
+            self._read_before[hash(row)] -= 1
+        return before > 0
+
+    async def _read_portion(self, at_most: int) -> "list[Row]":
         if self._has_begun:
             portion = await self._connection.more_rows(self._statement, at_most)
         else:
@@ -134,13 +186,14 @@ class Rows:
 class _Page:
     """Rows taken in turn until a limit is met."""
 
-    def __init__(self, types: list[values.Type], limits: Limits) -> None:
+    def __init__(self, types: list[values.Type], limits: Limits, room: int) -> None:
         self.rows: list[list[JsonValue]] = []
         self.cut_cells: list[CutCell] = []
         self.is_full = False
+        self._characters = 0
         self._types = types
         self._limits = limits
-        self._characters = len("[")
+        self._room = room
 
     def takes(self, rows: "Sequence[Row]") -> bool:
         """Take rows in turn; return False once one no longer fits."""
@@ -152,21 +205,24 @@ class _Page:
 
     def rows_to_ask_for(self) -> int:
         """As many rows as may still fit, judged by those so far, and one more to see whether there are more."""
-        by_characters = (self._limits.characters - self._characters) * len(self.rows) // max(self._characters, 1)
+        by_characters = self._room * len(self.rows) // max(self._characters, 1)
         return max(0, min(self._limits.rows - len(self.rows), by_characters, _MOST_ROWS_AT_ONCE)) + 1
 
     def _takes(self, row: "Row") -> bool:
         if len(self.rows) == self._limits.rows:
             return False
         cells, cut = self._to_json(row, self._limits.cell_characters)
-        size = _json_length(cells)
-        if self.rows and self._characters + size > self._limits.characters:
+        size = _json_length(cells) if self.rows else _shown_length(cells)
+        if self.rows and size > self._room:
             return False
-        if size > self._limits.characters:
-            cells, cut = self._to_json(row, self._limits.characters // len(row))
-            size = _json_length(cells)
+        shorter = self._limits.cell_characters
+        while size > self._room and shorter:
+            shorter //= 2
+            cells, cut = self._to_json(row, shorter)
+            size = _shown_length(cells)
         self.rows.append(cells)
         self.cut_cells += cut
+        self._room -= size
         self._characters += size
         return True
 
@@ -179,13 +235,19 @@ class _Page:
                 continue
             text, length = (cell, len(cell)) if isinstance(cell, str) else (cell.text, cell.characters)
             if length > max_characters:
-                cells.append(f"{text[:max_characters]}… [{length} characters in all]")
-                cut.append(CutCell(len(self.rows), column, length))
+                told = f" [{length} characters in all]" if max_characters > _LEAST_TOLD else ""
+                cells.append(f"{text[:max_characters]}…{told}")
+                cut.append(CutCell(len(self.rows), column, length, max_characters))
             else:
                 cells.append(values.decode(text, of_type))
         return cells, cut
 
 
-def _json_length(cells: list[JsonValue]) -> int:
+def _json_length(cells: Sequence[Any]) -> int:
     """Return the length of a row as compact JSON, with what separates it from the next."""
     return len(_COMPACT_JSON.encode(cells)) + len(",")
+
+
+def _shown_length(cells: Sequence[Any]) -> int:
+    """Return the same once invisible characters are shown."""
+    return len(show_invisible(_COMPACT_JSON.encode(cells))) + len(",")

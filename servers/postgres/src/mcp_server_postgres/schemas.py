@@ -23,6 +23,7 @@ OBJECT_KINDS: Final = (
     "function",
     "procedure",
     "type",
+    "column",
 )
 PARTS: Final[dict[str, tuple[str, ...]]] = {
     "table": (
@@ -57,7 +58,7 @@ Relation = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class DatabaseObject:
-    """A named thing in a schema; a function's name includes its argument types.
+    """A named thing in a schema; a function's name includes its argument types, a column's its table.
 
     Attributes:
         estimated_rows: the planner's estimate, for what holds rows.
@@ -125,7 +126,7 @@ async def search_objects(
         database: where to look.
         pattern: case does not matter; with `*` or `?` in it, the whole name has to match; with a dot in it, it is
             compared with schema.name.
-        kinds: some of `OBJECT_KINDS`; none for all.
+        kinds: some of `OBJECT_KINDS`; none for all but columns.
         schema: only this one; without it the system's schemas are left out.
         limit: the most objects.
         after: schema, name and kind of the object to continue after.
@@ -145,11 +146,7 @@ async def describe_table(database: Database, schema: str, table: str) -> list[Pa
     """
     rows = await database.catalog(catalog_queries.DESCRIBE_TABLE, [schema, table], max_rows=1)
     if not rows:
-        near = await database.nearest([schema, table], catalog_queries.RELATIONS_LIKE, table)
-        raise errors.NotFound(
-            f"There is no table or view {schema}.{table}.",
-            hint=near or "Look for the name with search_objects.",
-        )
+        raise await _no_relation(database, schema, table)
     found = cast("dict[str, list[list[JsonValue]]]", rows[0][0])
     return [Part(name, found[name]) for name in PARTS if name in found]
 
@@ -158,6 +155,9 @@ async def join_paths(database: Database, start: Relation, end: Relation) -> list
     """Return the shortest ways from one table to another along foreign keys, in either direction.
 
     At most `MOST_HOPS` joins each, and none that visits a table twice.
+
+    Raises:
+        NotFound: there is no table to arrive at; the hint has the nearest ones.
     """
     steps: defaultdict[Relation, list[Join]] = defaultdict(list)
     for schema, table, other_schema, other, columns, other_columns in cast(
@@ -166,7 +166,16 @@ async def join_paths(database: Database, start: Relation, end: Relation) -> list
         join = Join((schema, table), (other_schema, other), tuple(columns), tuple(other_columns))
         steps[join.left].append(join)
         steps[join.right].append(join.reversed())
+    if end not in steps and not await database.catalog(catalog_queries.RELATION, [*end]):
+        raise await _no_relation(database, *end)
     return list(_shortest(steps, start, end))
+
+
+async def _no_relation(database: Database, schema: str, name: str) -> errors.NotFound:
+    near = await database.nearest([schema, name], catalog_queries.RELATIONS_LIKE, name)
+    return errors.NotFound(
+        f"There is no table or view {schema}.{name}.", hint=near or "Look for the name with search_objects."
+    )
 
 
 def _shortest(steps: dict[Relation, list[Join]], start: Relation, end: Relation) -> Iterator[list[Join]]:

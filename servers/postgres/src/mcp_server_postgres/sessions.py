@@ -6,12 +6,16 @@ from typing import TYPE_CHECKING
 from mcp_server_shared import errors
 
 from mcp_server_postgres import catalog_queries, values
-from mcp_server_postgres.results import WHOLE, Rows
+from mcp_server_postgres.results import MOST_SORTED_ROWS, WHOLE, Rows
 from mcp_server_postgres.sql_errors import Refusal
+from mcp_server_postgres.statements import first_word, limited
 from mcp_server_postgres.values import JsonValue
 
 if TYPE_CHECKING:
     from mcp_server_postgres.text_connection import Statement, TextConnection
+
+_HOW_TO_GIVE = "Give one value in params for each of $1, $2 and so on."
+_HOW_TO_EXPLAIN = f"{_HOW_TO_GIVE} Without values, explain_query shows the generic plan."
 
 
 class Session:
@@ -48,22 +52,37 @@ class Session:
             raise
 
     async def run(
-        self, sql: str, params: Sequence[JsonValue] = (), *, max_cell_characters: int, prefix: str = ""
+        self,
+        sql: str,
+        params: Sequence[JsonValue] = (),
+        *,
+        max_cell_characters: int,
+        prefix: str = "",
+        may_limit: bool = False,
     ) -> Rows:
         """Have the server parse one statement; it runs once its rows are asked for.
+
+        Args:
+            sql: one statement.
+            params: for $1, $2 and so on.
+            max_cell_characters: longer cells are cut.
+            prefix: SQL of our own that goes before it.
+            may_limit: whether the server may be told that few rows of a sorted result are likely to be read.
 
         Raises:
             InvalidArgument: `params` do not fit the statement.
             Refusal, ConnectionLost: what the server says, or that it says nothing any more.
         """
         self.sql = sql
+        limited_sql = limited(sql, MOST_SORTED_ROWS) if may_limit else ""
         try:
-            statement = await self.connection.parse(prefix + sql)
+            statement = await self.connection.parse(limited_sql or prefix + sql)
         except Refusal as error:
             error.position = max(0, error.position - len(prefix))
             raise
         await self._learn_types([*statement.parameters, *(oid for _, oid in statement.columns)])
-        return Rows(self.connection, statement, self._arguments(statement, params), max_cell_characters)
+        arguments = self._arguments(statement, params)
+        return Rows(self.connection, statement, arguments, max_cell_characters, unlimited=sql if limited_sql else "")
 
     async def _learn_types(self, needed: Sequence[int]) -> None:
         unknown = set(needed) - self.connection.types.keys()
@@ -90,7 +109,7 @@ class Session:
             wanted = f": {', '.join(f'${n} {of_type.name}' for n, of_type in enumerate(types, 1))}" if types else ""
             raise errors.InvalidArgument(
                 f"The statement has {len(types)} parameters{wanted}; {len(params)} values were given.",
-                hint="Give one value in params for each of $1, $2 and so on.",
+                hint=_HOW_TO_EXPLAIN if first_word(self.sql) == "explain" else _HOW_TO_GIVE,
             )
         arguments: list[str | None] = []
         for number, (value, of_type) in enumerate(zip(params, types, strict=True), 1):

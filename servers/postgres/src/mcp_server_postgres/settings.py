@@ -1,14 +1,17 @@
 """What the operator decides."""
 
 import re
-from typing import Annotated
+from typing import Annotated, Any, Self
 from urllib.parse import quote
 
 from mcp_server_shared.catalog import Grant
 from mcp_server_shared.settings import ServerSettings, Source
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
-_COLUMN = re.compile(r'(?:"[^"]+"|[^\W\d][\w$]*)(?:\.(?:"[^"]+"|[^\W\d][\w$]*)){2}')
+_NAME = r"[A-Za-z][\w-]*"
+_COLUMN = re.compile(rf'(?:({_NAME})=)?((?:"[^"]+"|[^\W\d][\w$]*)(?:\.(?:"[^"]+"|[^\W\d][\w$]*)){{2}})')
+_NAMED_URL = re.compile(rf"({_NAME})=(postgres(?:ql)?://.*)", re.DOTALL)
+_BETWEEN_NAMED_URLS = re.compile(rf"[,\s]+(?={_NAME}=postgres(?:ql)?://)")  # a URL may have commas, too
 
 WRITE = Grant(
     setting="allow_write",
@@ -18,9 +21,10 @@ WRITE = Grant(
 
 
 class Settings(ServerSettings):
-    """The database, and how many connections it may see."""
+    """The database, or several by name, and how many connections each may see."""
 
     env_prefix = "POSTGRES"
+    confirmations = ("write",)
 
     database_url: Annotated[
         SecretStr | None,
@@ -36,6 +40,13 @@ class Settings(ServerSettings):
             description="A service of ~/.pg_service.conf, or of the file that PGSERVICEFILE names, instead of a URL."
         ),
     ] = None
+    database: Annotated[
+        tuple[SecretStr, ...],
+        Source(placeholder="NAME=URL"),
+        Field(
+            description="One of several databases, instead of a URL alone; every tool then asks for a database by name."
+        ),
+    ] = ()
     embedded: Annotated[
         str | None,
         Source(placeholder="DIR", value_optional=True),
@@ -47,7 +58,9 @@ class Settings(ServerSettings):
     pool_size: Annotated[
         int,
         Field(
-            ge=1, le=100, description="Most connections for statements; results held for a cursor take up to 4 more."
+            ge=1,
+            le=100,
+            description="Most connections to a database for statements; results held for a cursor take up to 4 more.",
         ),
     ] = 5
     allow_write: Annotated[bool, Field(description="Also change data: the tools execute and apply_migration.")] = False
@@ -56,9 +69,10 @@ class Settings(ServerSettings):
     ] = False
     mask: Annotated[
         tuple[str, ...],
-        Source(placeholder="SCHEMA.TABLE.COLUMN"),
+        Source(placeholder="[NAME=]SCHEMA.TABLE.COLUMN"),
         Field(
-            description="A column that must stay unread: nothing runs while the login role has the right to read it."
+            description="A column that must stay unread, in the database of that NAME or in every one: nothing runs "
+            "while the login role has the right to read it."
         ),
     ] = ()
     max_cost: Annotated[
@@ -67,6 +81,23 @@ class Settings(ServerSettings):
         Field(gt=0, description="Refuse statements above this cost, as the planner estimates it."),
     ] = None
 
+    @field_validator("database", mode="before")
+    @classmethod
+    def _divided(cls, given: Any) -> Any:
+        """Divide what one variable or file has; a comma or blanks are between two of them."""
+        texts = [item.get_secret_value() if isinstance(item, SecretStr) else str(item) for item in given]
+        return _BETWEEN_NAMED_URLS.split(",".join(texts).strip()) if texts else ()
+
+    @field_validator("database")
+    @classmethod
+    def _named(cls, databases: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        found = [_NAMED_URL.fullmatch(item.get_secret_value()) for item in databases]
+        if not all(found):
+            raise ValueError("must be NAME=postgresql://…, with a name of letters, digits, - and _")
+        if len({match[1] for match in found if match}) < len(found):
+            raise ValueError("must not name two databases alike")
+        return databases
+
     @field_validator("mask")
     @classmethod
     def _columns(cls, masks: tuple[str, ...]) -> tuple[str, ...]:
@@ -74,8 +105,27 @@ class Settings(ServerSettings):
             raise ValueError("must be schema.table.column, each as SQL writes it")
         return masks
 
-    def address(self) -> str | None:
-        """Return the URL to connect to; None for what libpq's other variables say."""
+    @model_validator(mode="after")
+    def _fitting(self) -> Self:
+        if self.database and (self.database_url or self.service or self.embedded is not None):
+            raise ValueError(
+                "--database stands alone: give the URL, service or embedded database a name, too, or drop it"
+            )
+        named = {match[1] for match in map(_COLUMN.fullmatch, self.mask) if match and match[1]}
+        if unknown := sorted(named - self.urls().keys()):
+            raise ValueError(f"--mask names no --database: {', '.join(unknown)}")
+        return self
+
+    def urls(self) -> dict[str, str | None]:
+        """Return each database's URL by name; without names, one, whose URL is None for what libpq's variables say."""
+        found = [_NAMED_URL.fullmatch(item.get_secret_value()) for item in self.database]
+        if named := {match[1]: match[2] for match in found if match}:
+            return {**named}
         if self.database_url is not None:
-            return self.database_url.get_secret_value()
-        return f"postgresql://?service={quote(self.service)}" if self.service else None
+            return {"": self.database_url.get_secret_value()}
+        return {"": f"postgresql://?service={quote(self.service)}" if self.service else None}
+
+    def masks_of(self, name: str) -> tuple[str, ...]:
+        """Return the columns of one database that must stay unread."""
+        found = [match for match in map(_COLUMN.fullmatch, self.mask) if match]
+        return tuple(match[2] for match in found if match[1] in {None, name})

@@ -14,7 +14,16 @@ UNDEFINED_TABLE = "42P01"
 UNDEFINED_COLUMN = "42703"
 UNDEFINED_FUNCTION = "42883"
 
+NO_SUCH_HOST = "there is no host of that name"  # why a connection cannot be made
+
 _MAX_MESSAGE = 600
+
+# Unknown to the server, with a value that it cannot read, not to be set in a session.
+_SETTING_REFUSED = frozenset({"42704", "22023", "55P02"})
+_USUAL_PARAMETERS = frozenset(
+    {"channel_binding", "client_encoding", "connection_limit", "gssencmode", "options"}
+    | {"pgbouncer", "pool_mode", "pool_timeout", "schema", "search_path", "statement_timeout", "tcp_user_timeout"}
+)
 
 # By SQLSTATE, or by its class (the first two characters), the more exact one first.
 _KINDS: dict[str, tuple[type[errors.ExpectedError], str]] = {
@@ -77,9 +86,9 @@ class Refusal(Exception):
 
 @dataclass(eq=False)
 class ConnectionLost(Exception):
-    """There is no connection, or no longer."""
+    """There is no connection, or no longer; `why` is in our own words, since the driver's may quote the URL."""
 
-    timed_out: bool
+    why: str
 
 
 class InvalidAddress(Exception):
@@ -123,7 +132,24 @@ def refused_connection(error: Refusal, address: str, how_to_connect: str) -> err
         return errors.NotFound(f"{address} has no database of that name (SQLSTATE {state}).", hint=how_to_connect)
     if state == "42501":
         return errors.PermissionDenied(f"The role may not connect to that database at {address} (SQLSTATE {state}).")
+    if state == "0A000" and "recovery" in error.message:
+        return errors.Unsupported(
+            f"{address} is a standby, which takes no changes (SQLSTATE {state}).",
+            hint="Changes go to the primary: name all hosts in the URL, with target_session_attrs=primary.",
+        )
+    if state in _SETTING_REFUSED or (state == "08P01" and "startup parameter" in error.message):
+        return errors.InvalidArgument(
+            f"{address} does not accept a parameter of the URL{_named_parameter(error.message)} (SQLSTATE {state}).",
+            hint="Take it out of the URL, after the '?': what the driver does not know goes to the server as a setting "
+            "of the session, and a pooler such as pgbouncer lets few of those pass.",
+        )
     return errors.Unavailable(f"{address} takes no connection now (SQLSTATE {state}).", hint="Try again later.")
+
+
+def _named_parameter(message: str) -> str:
+    """Name the parameter if it is a usual one; another word may be a piece of a password that is not encoded."""
+    found = _USUAL_PARAMETERS & set(re.findall(r"\w+", message))
+    return f", {min(found)}," if found else ""
 
 
 def names_at(error: Refusal, sql: str) -> list[str]:

@@ -7,6 +7,7 @@ server's transaction and the role's privileges decide.
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 # Possessive repetition (+): there is one way to read each token, so none takes more than linear time.
 _TOKEN = re.compile(
@@ -25,6 +26,7 @@ _COMMENT_MARK = re.compile(r"/\*|\*/")
 
 _READS = frozenset({"select", "values", "table", "show", "explain", "fetch"})
 _CHANGES_ROWS = frozenset({"insert", "update", "delete", "merge"})
+_ENDS_OTHERWISE = frozenset({"limit", "offset", "fetch", "for", "into", *_CHANGES_ROWS, "tablesample"})
 _SETTINGS = frozenset({"set", "reset"})
 _TRANSACTION_CONTROL = frozenset({"begin", "start", "commit", "end", "rollback", "abort", "savepoint", "release"})
 
@@ -119,6 +121,31 @@ def explained(sql: str) -> str:
         return sql
     inner = _explained(words)
     return sql[inner[0].start :] if inner and inner[0].text != "explain" else sql
+
+
+def limited(sql: str, rows: int) -> str:
+    """Return a query that sorts its result and has no LIMIT with one; empty for anything else.
+
+    The server then keeps the first rows while it sorts, which is several times faster than to sort all.
+    """
+    words = [token for token in tokens(sql) if token.text != ";"]
+    outer = [token.text for token in words if token.depth == 0]
+    if outer[:1] not in (["select"], ["with"], ["values"], ["table"], ["("]) or not _ENDS_OTHERWISE.isdisjoint(outer):
+        return ""
+    is_sorted = any(pair == ("order", "by") for pair in pairwise(outer))
+    return f"{sql[: words[-1].end]}\nLIMIT {rows}" if is_sorted else ""
+
+
+def called(sql: str) -> set[str]:
+    """Return the names that stand before an opening parenthesis: functions, and some words that are none."""
+    words = list(tokens(sql))
+    names = [sql[word.start : word.end].strip('"') for word, then in pairwise(words) if then.text == "("]
+    return {*names, *(name.lower() for name in names)}
+
+
+def has_parameters(sql: str) -> bool:
+    """Whether there is a $1, $2… outside of quotes and comments."""
+    return any(re.match(r"\$\d", sql[token.start : token.start + 2]) for token in tokens(sql) if token.text == "$")
 
 
 def _explained(words: Sequence[Token]) -> Sequence[Token]:

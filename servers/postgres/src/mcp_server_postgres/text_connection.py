@@ -12,6 +12,8 @@ in this file, the few uses of its internals that text takes included.
 
 import asyncio
 import configparser
+import socket
+import ssl
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,7 +25,7 @@ from asyncpg.prepared_stmt import PreparedStatement
 from asyncpg.protocol import BUILTIN_TYPE_NAME_MAP
 
 from mcp_server_postgres.bounded_messages import CUT_MARK, UNLIMITED, BoundedMessages
-from mcp_server_postgres.sql_errors import ConnectionLost, InvalidAddress, Refusal
+from mcp_server_postgres.sql_errors import NO_SUCH_HOST, ConnectionLost, InvalidAddress, Refusal
 from mcp_server_postgres.values import Type
 
 _RESET_TIMEOUT_S = 5
@@ -32,6 +34,14 @@ _MOST_BYTES_A_CHARACTER = 4
 
 # One round trip. ROLLBACK and RESET ALL alone would leave session-level advisory locks and prepared statements behind.
 _RESET = "ROLLBACK; SELECT pg_catalog.pg_advisory_unlock_all(); DEALLOCATE ALL; CLOSE ALL; UNLISTEN *; RESET ALL"
+
+# Parameters of libpq's URLs for its own connection, and those that the driver has no use for unless they are "require".
+_LIBPQS_OWN = frozenset(
+    {"fallback_application_name", "keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count"}
+    | {"sslcompression", "sslsni", "tcp_user_timeout"}
+)
+_OF_SECURITY = frozenset({"channel_binding", "gssencmode"})
+_LEAST_CONNECT_TIMEOUT_S = 2  # as in libpq
 
 # asyncpg's map by name has lost "char" to another type of that name.
 _BUILTIN_OIDS = frozenset({18, *BUILTIN_TYPE_NAME_MAP.values()})
@@ -167,6 +177,7 @@ async def connect(dsn: str | None, timeout_s: float) -> TextConnection:
         ConnectionLost: nothing answers in time, or not in PostgreSQL's protocol.
     """
     try:
+        dsn, timeout_s = _without_libpqs_own(dsn, timeout_s)
         with plain_errors():
             connection: TextConnection = await asyncpg.connect(
                 dsn,
@@ -182,6 +193,22 @@ async def connect(dsn: str | None, timeout_s: float) -> TextConnection:
     return connection
 
 
+def _without_libpqs_own(dsn: str | None, timeout_s: float) -> tuple[str | None, float]:
+    """Take out of a URL what only libpq reads, and the driver would send to the server as a setting.
+
+    Return the URL and the shorter timeout. What asks for security that the driver cannot give stays, and is refused.
+    """
+    address, mark, query = (dsn or "").partition("?")
+    kept: list[str] = []
+    for parameter in query.split("&"):
+        name, _, value = parameter.partition("=")
+        if name == "connect_timeout":
+            timeout_s = min(timeout_s, max(_LEAST_CONNECT_TIMEOUT_S, int(value)) if int(value) > 0 else timeout_s)
+        elif name not in _LIBPQS_OWN and not (name in _OF_SECURITY and value in {"prefer", "disable"}):
+            kept.append(parameter)
+    return (f"{address}{mark}{'&'.join(kept)}" if dsn else dsn), timeout_s
+
+
 def _portion(answer: tuple[Any, bytes | None, bool]) -> Portion:
     records, status, done = answer
     return Portion([tuple(record) for record in records or ()], done, (status or b"").decode())
@@ -193,16 +220,40 @@ def plain_errors() -> Generator[None]:
     try:
         yield
     except asyncpg.ConnectionDoesNotExistError as error:  # the driver's own, though it looks like the server's
-        raise ConnectionLost(timed_out=False) from error
+        raise ConnectionLost(_why(error)) from error
     except asyncpg.PostgresError as error:
         raise Refusal(
             sqlstate=error.sqlstate or "",
             message=str(error.args[0]) if error.args else "",
-            detail=" ".join(text for text in (error.detail, error.hint) if text),
+            detail=" ".join(text for text in (error.detail, _hint(error)) if text),
             context=error.context or "",
             position=int(error.position or 0),
         ) from error
     except asyncpg.ClientConfigurationError as error:
         raise InvalidAddress from error
     except (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
-        raise ConnectionLost(timed_out=isinstance(error, TimeoutError)) from error
+        raise ConnectionLost(_why(error)) from error
+
+
+_WHY: tuple[tuple[type[Exception], str], ...] = (
+    (TimeoutError, "it does not answer in time"),
+    (socket.gaierror, NO_SUCH_HOST),
+    (ssl.SSLCertVerificationError, "its certificate is not what sslmode and sslrootcert ask for"),
+    (ssl.SSLError, "TLS fails"),
+    (ConnectionRefusedError, "nothing listens there"),
+    (FileNotFoundError, "nothing listens there"),
+    (PermissionError, "the system does not let this process in there"),
+    (ConnectionResetError, "it closes the connection"),
+    (asyncpg.ConnectionDoesNotExistError, "it closes the connection"),
+    (ConnectionError, "it does not offer TLS, or is no PostgreSQL"),
+    (asyncpg.InternalClientError, "it does not speak PostgreSQL's protocol"),
+)
+
+
+def _hint(error: asyncpg.PostgresError) -> str:
+    """Return the server's hint, without what the driver adds about its own statements, of which there are none."""
+    return (error.hint or "").partition("NOTE: pgbouncer")[0].strip()
+
+
+def _why(error: Exception) -> str:
+    return next((why for kind, why in _WHY if isinstance(error, kind)), "the driver gives up")

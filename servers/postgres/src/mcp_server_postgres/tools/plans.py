@@ -7,11 +7,11 @@ from mcp_server_shared.output import Records
 from pydantic import Field
 
 from mcp_server_postgres.costs import refuse_costly
-from mcp_server_postgres.database import Database
+from mcp_server_postgres.databases import Databases
 from mcp_server_postgres.plans import Plan, check_plannable, planning
 from mcp_server_postgres.settings import Settings
 from mcp_server_postgres.slow_parts import notes_on
-from mcp_server_postgres.tools.querying import time_for_statements
+from mcp_server_postgres.tools.querying import DatabaseName, time_for_statements
 
 _CONDITION_CHARACTERS = 300
 _SLOW_SHARE = 0.1
@@ -19,18 +19,22 @@ _MOST_SLOW_STEPS = 5
 
 
 async def explain_query(
-    call: Call[Database],
+    call: Call[Databases],
     sql: Annotated[str, Field(description="One statement, without EXPLAIN.", min_length=1)],
     params: Annotated[list[Any] | None, Field(description="Values for $1, $2…; without: the generic plan.")] = None,
     analyze: Annotated[bool, Field(description="Run it, for real rows and times; changes nothing.")] = False,  # noqa: FBT002 - named on the wire
     hypothetical_indexes: Annotated[
         list[str] | None, Field(description='To try: "orders (customer_id, status)".', max_length=10)
     ] = None,
+    cursor: Annotated[str | None, Field(description="From a truncated result; analyze runs again.")] = None,
+    database: DatabaseName = "",
 ) -> Records:
     """Show a statement's plan, a row a step, with notes on what is slow and which index may help."""
     check_plannable(sql)
+    chosen = call.state[database]
+    skipped: int = call.position(cursor) or 0
     facts: dict[str, Any] = {}
-    async with planning(call.state, time_for_statements(call), hypothetical=bool(hypothetical_indexes)) as planner:
+    async with planning(chosen, time_for_statements(call), hypothetical=bool(hypothetical_indexes)) as planner:
         names: dict[str, str] = {}
         if hypothetical_indexes:
             facts["cost_without_hypothetical_indexes"] = (await planner.plan(sql, params)).cost
@@ -44,7 +48,7 @@ async def explain_query(
     for step in plan.steps:
         if step.raw.get("Index Name") in names:
             step.raw["Index Name"] = names[step.raw["Index Name"]]
-    return _records(plan, call.state.role_facts | facts)
+    return _records(plan, chosen.role_facts | facts, skipped)
 
 
 def create_index(definition: str) -> str:
@@ -52,7 +56,7 @@ def create_index(definition: str) -> str:
     return definition if definition.lower().startswith("create ") else f"create index on {definition}"
 
 
-def _records(plan: Plan, facts: dict[str, Any]) -> Records:
+def _records(plan: Plan, facts: dict[str, Any], skipped: int) -> Records:
     notes = notes_on(plan)
     by_share = sorted(plan.steps, key=plan.share, reverse=True)
     slow = [step.number for step in by_share if plan.share(step) >= _SLOW_SHARE or step.number in notes]
@@ -76,12 +80,13 @@ def _records(plan: Plan, facts: dict[str, Any]) -> Records:
             ),
             notes.get(step.number, []),
         ]
-        for step in plan.steps
+        for step in plan.steps[skipped:]
     ]
     return Records(
         columns=[*columns, "notes"],
         rows=rows,
         facts=facts | _totals(plan) | {"slow_steps": slow[:_MOST_SLOW_STEPS]},
+        resume=lambda kept: skipped + kept,
     )
 
 

@@ -8,8 +8,9 @@ from mcp_server_shared.output import Records, compact
 from pydantic import Field
 
 from mcp_server_postgres import schemas
-from mcp_server_postgres.database import Database
+from mcp_server_postgres.databases import Databases
 from mcp_server_postgres.schemas import Part
+from mcp_server_postgres.tools.querying import DatabaseName
 
 ObjectKind = Literal[
     "table",
@@ -22,6 +23,7 @@ ObjectKind = Literal[
     "function",
     "procedure",
     "type",
+    "column",
 ]
 _COLUMNS = {
     "names": ["schema", "name", "kind"],
@@ -32,32 +34,36 @@ _LINE_CHARACTERS = 400  # of a part of a table's description, so that a page can
 
 
 async def list_schemas(
-    call: Call[Database],
+    call: Call[Databases],
     system: Annotated[bool, Field(description="With the system's.")] = False,  # noqa: FBT002 - named on the wire
+    database: DatabaseName = "",
 ) -> Records:
     """List schemas with their owners, sizes and numbers of tables, views and functions."""
+    chosen = call.state[database]
     return Records(
         columns=["name", "owner", "tables", "views", "functions", "estimated_bytes", "usable", "comment"],
-        rows=await schemas.list_schemas(call.state, system=system),
-        facts=call.state.role_facts,
+        rows=await schemas.list_schemas(chosen, system=system),
+        facts=chosen.role_facts,
     )
 
 
 async def search_objects(
-    call: Call[Database],
+    call: Call[Databases],
     pattern: Annotated[str, Field(description="Part of a name, or a glob; may be schema.name.", max_length=200)] = "*",
-    kinds: Annotated[list[ObjectKind] | None, Field(description="Default: all.")] = None,
+    kinds: Annotated[list[ObjectKind] | None, Field(description="Default: all but column.")] = None,
     schema: Annotated[str | None, Field(description="Only this schema.", max_length=200)] = None,
     detail: Annotated[
         Literal["names", "summary", "full"], Field(description="full: columns, definitions too.")
     ] = "summary",
     limit: Annotated[int, Field(ge=1, le=1_000, description="Most objects.")] = 100,
     cursor: Annotated[str | None, Field(description="From a truncated result.")] = None,
+    database: DatabaseName = "",
 ) -> Records:
-    """Find tables, views, functions and other objects by name. Then describe_table."""
+    """Find tables, columns, views, functions and other objects by name. Then describe_table."""
+    chosen = call.state[database]
     position = call.position(cursor)
     found = await schemas.search_objects(
-        call.state,
+        chosen,
         pattern,
         kinds=kinds or (),
         schema=schema,
@@ -70,33 +76,37 @@ async def search_objects(
     return Records(
         columns=columns,
         rows=[[getattr(thing, column) for column in columns] for thing in page],
-        facts=call.state.role_facts,
+        facts=chosen.role_facts,
         more=len(found) > limit,
         resume=lambda kept: [page[kept - 1].schema, page[kept - 1].name, page[kept - 1].kind],
     )
 
 
 async def describe_table(
-    call: Call[Database],
+    call: Call[Databases],
     table: Annotated[str, Field(description="Its name, unqualified.", max_length=200)],
     schema: Annotated[str, Field(description="Its schema.", max_length=200)] = "public",
     join_to: Annotated[
         str | None, Field(description="A table (or schema.table) to find join paths to.", max_length=400)
     ] = None,
     cursor: Annotated[str | None, Field(description="From a truncated result.")] = None,
+    database: DatabaseName = "",
 ) -> Records:
     """Describe a table or view: columns, keys, references, indexes, sizes, triggers, policies, value statistics."""
+    chosen = call.state[database]
     skipped: int = call.position(cursor) or 0
-    parts = await schemas.describe_table(call.state, schema, table)
+    parts = await schemas.describe_table(chosen, schema, table)
     rows = [line for part in parts for line in _lines(part)]
+    facts: dict[str, Any] = {}
     if join_to is not None:
         other_schema, _, other = join_to.rpartition(".")
-        paths = await schemas.join_paths(call.state, (schema, table), (other_schema or schema, other))
+        paths = await schemas.join_paths(chosen, (schema, table), (other_schema or schema, other))
         rows += [["join_path", ["steps"], [[str(join)] for join in path]] for path in paths]
+        facts["join_paths"] = len(paths)
     return Records(
         columns=["part", "fields", "rows"],
         rows=rows[skipped:],
-        facts=call.state.role_facts,
+        facts=chosen.role_facts | facts,
         resume=lambda kept: skipped + kept,
     )
 

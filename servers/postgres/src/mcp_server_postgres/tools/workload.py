@@ -8,10 +8,11 @@ from mcp_server_shared.output import Records
 from pydantic import Field
 
 from mcp_server_postgres.database import Database
+from mcp_server_postgres.databases import Databases
 from mcp_server_postgres.index_advice import Advice, Subject, advise
 from mcp_server_postgres.plans import hypopg_schema, planning
 from mcp_server_postgres.statements import first_word
-from mcp_server_postgres.tools.querying import time_for_statements
+from mcp_server_postgres.tools.querying import DatabaseName, time_for_statements
 from mcp_server_postgres.workload import HIDDEN_TEXT, Statement, top_statements
 
 Sort = Literal["total_time", "mean_time", "calls", "rows", "blocks_read", "temp_blocks"]
@@ -23,12 +24,14 @@ _SEARCHING = 0.7  # of the time of the call
 
 
 async def top_queries(
-    call: Call[Database],
+    call: Call[Databases],
     sort: Annotated[Sort, Field(description="What is the most.")] = "total_time",
     limit: Annotated[int, Field(ge=1, le=200, description="Most statements.")] = 10,
+    database: DatabaseName = "",
 ) -> Records:
     """List the statements that cost the database the most, from pg_stat_statements (constants are $1, $2…)."""
-    found = await top_statements(call.state, sort, limit)
+    chosen = call.state[database]
+    found = await top_statements(chosen, sort, limit)
     hidden = sum(statement.query == HIDDEN_TEXT for statement in found)
     return Records(
         columns=[
@@ -44,7 +47,7 @@ async def top_queries(
             "query",
         ],
         rows=[_row(statement, min(_QUERY_CHARACTERS, call.budget // 4)) for statement in found],
-        facts=call.state.role_facts | ({"hidden_queries": hidden, "to_see_them": "pg_monitor"} if hidden else {}),
+        facts=chosen.role_facts | ({"hidden_queries": hidden, "to_see_them": "pg_monitor"} if hidden else {}),
     )
 
 
@@ -64,25 +67,27 @@ def _row(statement: Statement, query_characters: int) -> list[Any]:
 
 
 async def recommend_indexes(
-    call: Call[Database],
+    call: Call[Databases],
     queries: Annotated[
         list[str] | None,
         Field(description="Statements; $1 may stay open. Default: the top of pg_stat_statements.", max_length=20),
     ] = None,
     limit: Annotated[int, Field(ge=1, le=20, description="Most indexes.")] = 5,
+    database: DatabaseName = "",
 ) -> Records:
     """Find the indexes that make statements cheaper, by the planner's estimate with hypothetical ones (hypopg)."""
+    chosen = call.state[database]
     until = asyncio.get_running_loop().time() + call.remaining_s() * _SEARCHING
-    await hypopg_schema(call.state)  # without it, nothing else needs to be there
-    subjects = [Subject(sql) for sql in queries or ()] or await _workload(call.state)
-    async with planning(call.state, time_for_statements(call), hypothetical=True) as planner:
+    await hypopg_schema(chosen)  # without it, nothing else needs to be there
+    subjects = [Subject(sql) for sql in queries or ()] or await _workload(chosen)
+    async with planning(chosen, time_for_statements(call), hypothetical=True) as planner:
         advice = await advise(planner, subjects, most=limit, until=until)
     failed = [{"query": _short(s.sql, _SHORT_QUERY_CHARACTERS), "problem": s.problem} for s in subjects if s.problem]
     rows = [_advice(index) for index in advice] + ([[None, None, None, failed]] if failed else [])
     return Records(
         columns=["index", "size_bytes", "gain_percent", "queries"],
         rows=rows,
-        facts=call.state.role_facts
+        facts=chosen.role_facts
         | {
             "indexes": len(advice),
             "queries": len(subjects),
