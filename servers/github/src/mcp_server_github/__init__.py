@@ -1,0 +1,1 @@
+"""GitHub and GitHub Enterprise, read-only until told otherwise, for MCP clients."""
