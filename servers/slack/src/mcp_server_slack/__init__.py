@@ -1,0 +1,1 @@
+"""One Slack workspace, read-only until told otherwise, for MCP clients."""

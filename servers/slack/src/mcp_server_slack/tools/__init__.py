@@ -1,0 +1,1 @@
+"""What a model can do in a Slack workspace, one file a subject."""
