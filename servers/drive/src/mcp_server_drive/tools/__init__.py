@@ -1,0 +1,1 @@
+"""What a model can do with Drive, one file a subject."""
