@@ -1,0 +1,1 @@
+"""A small web on loopback: sites that behave, sites that do not, and fakes of the providers' APIs."""
