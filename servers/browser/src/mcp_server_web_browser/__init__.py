@@ -1,0 +1,1 @@
+"""A real browser in fenced-off, logged-out contexts, for MCP clients."""
