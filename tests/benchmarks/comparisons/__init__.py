@@ -1,0 +1,53 @@
+"""What one server does beside its own rivals: a module for each server, with `compare(rounds: int) -> Comparison`."""
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from client import ServerFailed
+from growth import Sizes
+
+Samples = dict[str, dict[str, list[float]]]
+"""Measure with its unit, as "click (ms)", then side, then one figure a round."""
+
+Growth = dict[str, dict[str, Sizes]]
+"""Measure with what grows, as "list (ms) of so many files", then side, then size, then one figure a round."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Figures of several sides for the same work, taken in turn in one run.
+
+    Attributes:
+        yardstick: the side that ratios are to; where it has no figure, there is no ratio.
+        samples: the figures; the yardstick's first.
+        skipped: sides that could not run, and why in a few words.
+        growth: the same work on more data or for more callers.
+    """
+
+    yardstick: str
+    samples: Samples
+    skipped: dict[str, str] = field(default_factory=dict[str, str])
+    growth: Growth = field(default_factory=dict[str, dict[str, Sizes]])
+
+
+def taken_in_turn(
+    sides: Mapping[str, Callable[[], Mapping[str, float]]], rounds: int, skipped: dict[str, str]
+) -> Samples:
+    """Return the figures of each side, measured once a round; the first round fills caches and does not count.
+
+    A side that fails goes into `skipped`, with its reason, and is not asked again.
+    """
+    samples: Samples = defaultdict(lambda: defaultdict(list))
+    for number in range(rounds + 1):
+        for side, measured in sides.items():
+            if side in skipped:
+                continue
+            try:
+                figures = measured()
+            except ServerFailed as error:
+                skipped[side] = str(error)
+                continue
+            for measure, value in figures.items() if number else ():
+                samples[measure][side].append(value)
+    return samples
