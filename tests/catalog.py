@@ -6,6 +6,7 @@
 import importlib
 import json
 import re
+import shlex
 import sys
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,10 +15,12 @@ from pathlib import Path
 from typing import Any, cast
 
 import yaml
-from mcp_server_shared.catalog import About
+from mcp_server_shared.catalog import About, Grant
+from mcp_server_shared.commands.clients import known_clients
 from mcp_server_shared.commands.tools import CHARACTERS_PER_TOKEN, tokens
 from mcp_server_shared.registry import Registry
 from mcp_server_shared.server import Server
+from mcp_server_shared.serving.settings import ServingSettings
 from mcp_server_shared.settings import ServerSettings, Setting
 from mcp_server_shared.start import Program
 
@@ -50,8 +53,8 @@ class CataloguedServer:
         return self.program.settings_type.settings()
 
     def tokens(self, *, granted: bool) -> int:
-        """Estimate what a model pays for the instructions and tools, read-only or with every grant."""
-        entries = [entry for entry in self.registry.tools.values() if granted or entry.grant is None]
+        """Estimate what a model pays for the instructions and tools, as they are by default or with every grant."""
+        entries = [entry for entry in self.registry.tools.values() if granted or self.server.is_granted(entry.grant)]
         return sum(map(tokens, entries)) + len(self.server.instructions or "") // CHARACTERS_PER_TOKEN
 
 
@@ -132,7 +135,7 @@ def _setting_entry(setting: Setting) -> Line:
     name = {"argument": setting.positional} if setting.positional else {"flag": setting.flag}
     return Line(
         **name,
-        env=_variables(setting),
+        env=variables(setting),
         secret=setting.secret,
         required=setting.required,
         repeatable=setting.many,
@@ -141,7 +144,8 @@ def _setting_entry(setting: Setting) -> Line:
     )
 
 
-def _variables(setting: Setting) -> list[str]:
+def variables(setting: Setting) -> list[str]:
+    """Return the environment variables that a setting is read from."""
     return [*setting.env, *(f"{name}_FILE" for name in setting.env if setting.secret)]
 
 
@@ -161,12 +165,12 @@ def servers_table(catalog: Iterable[CataloguedServer]) -> str:
             f"[{server.about.name}](servers/{server.folder.name}/README.md)",
             server.about.purpose,
             server.about.reading_needs,
-            "<br>".join(f"`{g.flag}` to {g.allows}: {g.needs}" for g in server.about.grants) or "none",
+            "<br>".join(f"`{g.flag}` to {g.allows}" for g in server.about.grants) or "none",
             f"{server.tokens(granted=False):,}",
         ]
         for server in catalog
     ]
-    return _table(["Server", "For", "Reading needs", "Grants, and what each needs", "Tokens"], rows)
+    return _table(["Server", "For", "Reading needs", "More by grant", "Tokens"], rows)
 
 
 def client_entries(catalog: Iterable[CataloguedServer]) -> str:
@@ -197,20 +201,35 @@ def _json(key: str, entries: Mapping[str, Any]) -> str:
     return f'{{\n  "{key}": {{\n{lines}\n  }}\n}}'
 
 
+_SHARED = frozenset(ServerSettings.model_fields) - {"confirm"}  # its kinds are of one server
+
+
 def settings_table(server: CataloguedServer) -> str:
-    """Return the settings of one server, those of every server last."""
+    """Return the settings that one server has of its own, and what of it is confirmed."""
+    return _settings([setting for setting in server.settings if setting.field not in _SHARED])
+
+
+def shared_settings_table(_catalog: Iterable[CataloguedServer]) -> str:
+    """Return the settings that every server has."""
+    return _settings([setting for setting in ServerSettings.settings() if setting.field in _SHARED])
+
+
+def serving_settings_table(_catalog: Iterable[CataloguedServer]) -> str:
+    """Return the settings of serving over a network."""
+    return _settings(ServingSettings.settings())
+
+
+def _settings(settings: Iterable[Setting]) -> str:
     rows = [
         [
             f"`{setting.positional or setting.flag}`" + (" (several)" if setting.many else ""),
-            "<br>".join(f"`{name}`" for name in _variables(setting)),
+            "<br>".join(f"`{name}`" for name in variables(setting)),
             _default(setting),
             setting.description,
         ]
-        for setting in server.settings
+        for setting in settings
     ]
-    own = len(rows) - len(ServerSettings.model_fields)
-    heading = ["Argument or flag", "Environment variable", "Default", "What it decides"]
-    return f"{_table(heading, rows[:own])}\n\nAs for every server of this family:\n\n{_table(heading, rows[own:])}"
+    return _table(["Argument or flag", "Environment variable", "Default", "What it decides"], rows)
 
 
 def _default(setting: Setting) -> str:
@@ -219,6 +238,16 @@ def _default(setting: Setting) -> str:
     default = _plain(setting.default)
     text = ", ".join(map(str, cast(list[Any], default))) if isinstance(default, list) else str(default)
     return "" if default in (None, False, "", []) else f"`{text}`"
+
+
+def install_section(server: CataloguedServer) -> str:
+    """Return how one server is put into each client, from the root of a checkout."""
+    source = f"uvx --from ./servers/{server.folder.name} {server.about.package}"
+    operands = "".join(f" {shlex.quote(word)}" for word in server.about.example)
+    titles = {client.name: client.title for client in known_clients().values()}
+    rows = [[title, f"`{source} install {name}{operands}`"] for name, title in titles.items()]
+    rows.append(["any other", f"`{source} install --print{operands}`"])
+    return _table(["Client", "Command"], rows)
 
 
 def tools_table(server: CataloguedServer) -> str:
@@ -241,10 +270,14 @@ def tools_table(server: CataloguedServer) -> str:
 def privilege_section(server: CataloguedServer) -> str:
     """Return the least privilege of one server, and what it never does."""
     about = server.about
-    grants = [f"- `{g.flag}` lets it {g.allows}. {g.needs}" for g in about.grants]
+    grants = [f"- `{g.flag}` lets it {g.allows}. {_needs(g)}" for g in about.grants]
     return "\n".join(
         [f"- Reading: {about.reading_needs}", *grants, "", "It never", "", *(f"- {n}" for n in about.never)]
     )
+
+
+def _needs(grant: Grant) -> str:
+    return "It takes nothing more." if grant.needs == "nothing" else grant.needs
 
 
 def _table(heading: list[str], rows: list[list[str]]) -> str:
@@ -263,8 +296,11 @@ def _fenced(language: str, text: str) -> str:
 SECTIONS: dict[str, Callable[[list[CataloguedServer]], str]] = {
     "servers": servers_table,
     "client-entries": client_entries,
+    "shared-settings": shared_settings_table,
+    "serving-settings": serving_settings_table,
 }
 SERVER_SECTIONS: dict[str, Callable[[CataloguedServer], str]] = {
+    "install": install_section,
     "settings": settings_table,
     "tools": tools_table,
     "privilege": privilege_section,
@@ -288,7 +324,8 @@ def generated() -> dict[Path, str]:
     """Return every generated file with the text that it should have."""
     catalog = servers()
     files = {CATALOG: catalog_yaml(catalog)}
-    readmes = {ROOT / "README.md": {name: section(catalog) for name, section in SECTIONS.items()}}
+    of_all = {name: section(catalog) for name, section in SECTIONS.items()}
+    readmes = {ROOT / "README.md": of_all, ROOT / "shared/README.md": of_all}
     for server in catalog:
         readmes[server.folder / "README.md"] = {name: section(server) for name, section in SERVER_SECTIONS.items()}
     for path, sections in readmes.items():

@@ -49,6 +49,12 @@ def test_a_package_and_its_command_have_one_name(server: catalog.CataloguedServe
     assert list(projects()[server.about.package]["project"]["scripts"]) == [server.about.package]
 
 
+@pytest.mark.parametrize("server", ALL_SERVERS, ids=lambda server: server.about.name)
+def test_an_extra_of_every_server_lets_it_serve_a_network(server: catalog.CataloguedServer) -> None:
+    extras = projects()[server.about.package]["project"]["optional-dependencies"]
+    assert Requirement(extras["http"][0]).extras == {"http"}
+
+
 def test_tool_names_are_unique_across_the_catalog() -> None:
     names = [name for server in ALL_SERVERS for name in server.registry.tools]
     assert sorted(names) == sorted(set(names))

@@ -7,15 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from notes.network import served
 
 ROOT = Path(__file__).parents[1]
-READMES = [path for pattern in ("*.md", "shared/*.md", "servers/*/*.md") for path in sorted(ROOT.glob(pattern))]
-
-
-@pytest.mark.parametrize("readme", READMES, ids=lambda path: path.relative_to(ROOT).as_posix())
-def test_links_into_the_repository_lead_somewhere(readme: Path) -> None:
-    links: list[str] = re.findall(r"\]\(([^)#]+)[^)]*\)", readme.read_text(encoding="utf-8"))
-    assert [link for link in links if "://" not in link and not (readme.parent / link).exists()] == []
 
 
 def test_the_quick_start_opens_with_one_command_each_for_demo_and_tests() -> None:
@@ -47,3 +41,20 @@ def test_the_server_in_the_readme_of_shared_works(example: Path) -> None:
     environment = os.environ | {"PYTHONPATH": str(example)}
     done = subprocess.run(command, cwd=example, env=environment, capture_output=True, text=True, check=True)
     assert "Good morning." in done.stdout
+
+
+def test_the_client_in_the_readme_works(tmp_path: Path) -> None:
+    source = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    [client] = [block for block in source if "from mcp import Client" in block]
+    (tmp_path / "hello.txt").write_text("hello")
+    with served(str(tmp_path), module="mcp_server_filesystem") as server:
+        command = [sys.executable, "-c", client, server.url]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    for line in (
+        "mcp-server-filesystem speaks 2026-07-28",
+        "file:///{+path}",
+        "review_file",
+        "It answered:",
+        "hello.txt",
+    ):
+        assert line in done.stdout

@@ -1,0 +1,1 @@
+"""What is published of each package, and how it is made from the sources."""
