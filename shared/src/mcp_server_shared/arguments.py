@@ -2,8 +2,10 @@
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Annotated, Any, Literal, cast, get_args
 
+from mcp.shared.inbound import x_mcp_header_map
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from mcp_server_shared.errors import InvalidArgument
@@ -63,6 +65,11 @@ class Arguments:
                 f"Invalid arguments: {found}{'' if found.endswith('?') else '.'}", hint=self._usage()
             ) from None
         return {name: getattr(checked, f"{name}_") for name in self.names}
+
+    @cached_property
+    def in_headers(self) -> bool:
+        """Whether a client repeats some of them in headers of HTTP, for what routes by them (`x-mcp-header`)."""
+        return bool(x_mcp_header_map(self.schema))
 
     def _whole(self, name: str, value: Any) -> Any:
         # To JSON Schema 5.0 is an integer, and some clients write integers so.

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Set
+from functools import cache
 from typing import Any
 
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
@@ -42,6 +43,9 @@ class Metrics:
         )
         self._statuses = Counter("mcp_http_responses", "HTTP responses by status.", ["status"], registry=registry)
         self._bytes = Counter("mcp_http_bytes", "Bytes of HTTP bodies.", ["direction"], registry=registry)
+        self._requests_of = cache(self._requests.labels)  # which looks longer for what it has
+        self._seconds_of = cache(self._seconds.labels)
+        self._statuses_of = cache(self._statuses.labels)
         self._bytes_in = self._bytes.labels("in")
         self._bytes_out = self._bytes.labels("out")
 
@@ -68,8 +72,8 @@ class Metrics:
             raise
         finally:
             self._running.dec()
-            self._seconds.labels(method).observe(time.perf_counter() - started)
-            self._requests.labels(method, target, outcome).inc()
+            self._seconds_of(method).observe(time.perf_counter() - started)
+            self._requests_of(method, target, outcome).inc()
         return result
 
     def around(self, app: ASGIApp) -> ASGIApp:
@@ -83,7 +87,7 @@ class Metrics:
 
             async def send_counted(message: Message) -> None:
                 if message["type"].endswith("http.response.start"):
-                    self._statuses.labels(str(message["status"])).inc()
+                    self._statuses_of(message["status"]).inc()
                 self._bytes_out.inc(len(message.get("body") or message.get("text") or b""))
                 await send(message)
 

@@ -5,10 +5,10 @@ and only what goes far beyond, or is no call at all, is refused here: with 429, 
 carries many requests.
 """
 
+import asyncio
 import math
 from collections import Counter
 
-import anyio
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mcp_server_shared.callers import caller
@@ -124,7 +124,7 @@ class _Body:
         self._who = who
         self._held = 0
         self._ended = scope["type"] != "http" or scope["method"] != "POST"
-        self._deadline = anyio.current_time() + BODY_S
+        self._deadline = asyncio.get_running_loop().time() + BODY_S
 
     async def receive(self) -> Message:
         """Return the next message.
@@ -135,7 +135,7 @@ class _Body:
         """
         if self._ended:
             return await self._receive()
-        with anyio.fail_after(self._deadline - anyio.current_time()):
+        async with asyncio.timeout_at(self._deadline):
             message = await self._receive()
         self._ended = not message.get("more_body", False)
         if self._held or not self._ended:

@@ -3,28 +3,32 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable
 from contextlib import asynccontextmanager
+from functools import lru_cache
 from typing import Any
 
 import anyio
 from mcp.server.auth.middleware.bearer_auth import AuthorizationContext
+from mcp.server.connection import Connection
 from mcp.server.streamable_http import CONTENT_TYPE_JSON, StreamableHTTPServerTransport, check_accept_headers
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.server.transport_security import RequestBodyLimitMiddleware
+from mcp.shared.inbound import MCP_PROTOCOL_VERSION_HEADER
 from mcp.types import LOG_LEVEL_META_KEY
 from mcp.types.jsonrpc import JSONRPCRequest
-from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
+from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS
 from starlette.requests import Request
 from starlette.types import Message, Receive, Scope, Send
 
 from mcp_server_shared.server import Server
 from mcp_server_shared.serving.answers import answer
-from mcp_server_shared.serving.exchange import exchange
+from mcp_server_shared.serving.exchange import exchange, handshake_connection, modern_connection, status_of
 from mcp_server_shared.serving.settings import ServingSettings
 from mcp_server_shared.stdio import ENDLESS_METHODS, Malformed, decode, encode, refusal
 
 MOST_SESSIONS = 1_000
 MOST_SESSIONS_OF_A_CALLER = 100  # or one that begins some and never ends them would take those of all others
 SESSION_IDLE_S = 1_800.0
+_LOOKED_AFTER_S = 0.02
 
 
 class StreamableHttp:
@@ -64,32 +68,59 @@ class StreamableHttp:
             return
         first = await receive()
         replayed = _replaying(first, receive)
-        is_modern = _speaks_2026(scope)
+        headers = _Headers(scope)
         try:
             message = decode(first.get("body", b""))
         except Malformed as problem:
-            if is_modern:  # there the SDK looks closely enough itself
+            if headers.are_modern:  # there the SDK looks closely enough itself
                 await self._manager.serve(scope, replayed, send)
                 return
             error = refusal(first.get("body", b""), problem.code, str(problem))
             await answer(scope, receive, send, 400, error.model_dump(mode="json", by_alias=True))
             return
-        if not isinstance(message, JSONRPCRequest) or (self._stateful and not is_modern):
+        if not isinstance(message, JSONRPCRequest) or (self._stateful and not headers.are_modern):
             await self._manager.serve(scope, replayed, send)
             return
-        is_whole = not _tells_before_the_answer(message) and _takes_json(scope)
-        if is_whole and not is_modern:
-            serving = self._exchange(scope, send, message)
+        is_whole = headers.take_json and not _tells_before_the_answer(message)
+        connection = self._connection(message, headers) if is_whole else None
+        if connection:
+            serving = self._exchange(scope, send, message, connection)
         else:
             serving = self._manager.serve(scope, replayed, send, in_json=is_whole)
         await _until_gone(receive, serving)
 
-    async def _exchange(self, scope: Scope, send: Send, request: JSONRPCRequest) -> None:
-        """Answer a request of a handshake version whole, in JSON."""
-        body = encode(await exchange(self._server, request, _version(scope), scope))
+    def _connection(self, request: JSONRPCRequest, headers: "_Headers") -> Connection | None:
+        """Return what one request is served over; None where the SDK should."""
+        if headers.are_modern:
+            return modern_connection(self._server, request, headers.pairs)
+        return handshake_connection(headers.version)
+
+    async def _exchange(self, scope: Scope, send: Send, request: JSONRPCRequest, connection: Connection) -> None:
+        """Answer a request whole, in JSON."""
+        answered = await exchange(self._server, request, connection, scope)
+        status = status_of(answered) if connection.protocol_version in MODERN_PROTOCOL_VERSIONS else 200
+        body = encode(answered)
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
+
+
+class _Headers:
+    """What the headers of a request say of it; of several with one name the first counts, as for the SDK."""
+
+    def __init__(self, scope: Scope) -> None:
+        self.pairs = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
+        values = dict(reversed(self.pairs))
+        self.version = values.get(MCP_PROTOCOL_VERSION_HEADER)
+        self.are_modern = self.version is not None and self.version not in HANDSHAKE_PROTOCOL_VERSIONS
+        self.take_json = _take_json(values.get("accept", ""), values.get("content-type", ""))
+
+
+@lru_cache(maxsize=64)
+def _take_json(accept: str, content_type: str) -> bool:
+    """Whether a request says that it is JSON, and that its answer may be."""
+    has_json, _ = check_accept_headers(Request({"type": "http", "headers": [(b"accept", accept.encode("latin-1"))]}))
+    return has_json and content_type.lower().startswith(CONTENT_TYPE_JSON)
 
 
 def _replaying(first: Message, receive: Receive) -> Receive:
@@ -109,28 +140,28 @@ def _tells_before_the_answer(request: JSONRPCRequest) -> bool:
     return asks or request.method in ENDLESS_METHODS
 
 
-def _takes_json(scope: Scope) -> bool:
-    """Whether a request says that it is JSON, and that its answer may be."""
-    request = Request(scope)
-    has_json, _ = check_accept_headers(request)
-    return has_json and request.headers.get("content-type", "").lower().startswith(CONTENT_TYPE_JSON)
-
-
 async def _until_gone(receive: Receive, serving: Awaitable[None]) -> None:
-    """Serve a request until its client leaves, who has no other way to cancel it."""
+    """Serve a request until its client leaves, who has no other way to cancel it.
+
+    Whether it has is looked at once the request takes some time: a task for that costs as much as a short call.
+    """
+    loop = asyncio.get_running_loop()
     here = anyio.CancelScope()
+    looking: list[asyncio.Task[None]] = []
 
     async def cancel_when_gone() -> None:
         while (await receive())["type"] != "http.disconnect":
             pass
         here.cancel()
 
-    leaving = asyncio.create_task(cancel_when_gone())  # a task group costs half as much as a call
+    soon = loop.call_later(_LOOKED_AFTER_S, lambda: looking.append(loop.create_task(cancel_when_gone())))
     try:
         with here:
             await serving
     finally:
-        leaving.cancel()
+        soon.cancel()
+        for task in looking:
+            task.cancel()
 
 
 class _Sessions(StreamableHTTPSessionManager):
@@ -148,13 +179,3 @@ class _Sessions(StreamableHTTPSessionManager):
         self.json_response = False  # that of another request, since this one has waited
         owned = sum(owner == requestor for owner in self._session_owners.values())
         return None if owned >= MOST_SESSIONS_OF_A_CALLER else super()._admit_session(requestor)
-
-
-def _version(scope: Scope) -> str | None:
-    """Return the protocol version that a request names."""
-    return next((value.decode("latin-1") for name, value in scope["headers"] if name == b"mcp-protocol-version"), None)
-
-
-def _speaks_2026(scope: Scope) -> bool:
-    version = _version(scope)
-    return version is not None and version not in HANDSHAKE_PROTOCOL_VERSIONS

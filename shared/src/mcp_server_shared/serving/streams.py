@@ -28,6 +28,9 @@ class Streams:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one of them."""
+        if scope.get("method") == "POST" and "user" not in scope:  # it has no token to outlive, and ends by itself
+            await self._app(scope, receive, send)
+            return
         begun = False
 
         async def watched(message: Message) -> None:
