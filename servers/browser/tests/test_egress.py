@@ -246,7 +246,7 @@ def test_a_service_worker_is_not_installed(show: Show, site: Site) -> None:
         f"<p id=out>waiting</p><script>navigator.serviceWorker.register('{script}')"
         ".then(() => { out.textContent = 'settled' }, () => { out.textContent = 'settled' })</script>"
     )
-    tab.ok("wait_for", text="settled", timeout_s=5) if "settled" not in tab.first.text else None
+    tab.ok("wait_for", text="settled", timeout_s=30) if "settled" not in tab.first.text else None
     assert not any(received.path == script.partition(str(site.port))[2] for received in site.received)
 
 

@@ -3,17 +3,19 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
 from browsing import Browser, browsing
 from mcp_server_web_browser.server import build_server
 from mcp_server_web_browser.settings import Settings
+from playwright.sync_api import sync_playwright
 from site_on_loopback import Site
 
 Build = Callable[..., contextlib.AbstractContextManager[Browser]]
@@ -32,7 +34,7 @@ def limited(chromium: Path, site: Site) -> Build:
 
 def until(condition: Callable[[], bool]) -> None:
     """Wait for something to become true."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -51,7 +53,7 @@ def test_an_unused_context_expires_says_so_and_can_be_revived(limited: Build, si
 
 
 def test_a_context_ends_with_its_lifetime_though_it_is_used(limited: Build, site: Site) -> None:
-    with limited(lifetime_s=1) as browser:
+    with limited(lifetime_s=5) as browser:
         tab = browser.open(site.page("Hello"))
         until(lambda: tab.call("snapshot").error == "not_found")
 
@@ -175,7 +177,7 @@ def test_no_browser_outlives_its_server(server: "subprocess.Popen[bytes]", end: 
         server.stdin.close()
     else:
         server.send_signal(end)
-    server.wait(20)
+    server.wait(60)
     until(lambda: not [pid for pid in below if is_running(pid)])
 
 
@@ -186,6 +188,29 @@ def test_no_browser_outlives_its_driver(server: "subprocess.Popen[bytes]") -> No
         if "run-driver" in command:
             os.kill(pid, signal.SIGKILL)
     until(lambda: not [pid for pid, command in below.items() if "chromium" in command and is_running(pid)])
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="platform: processes are looked up in /proc")
+def test_nothing_is_rendered_that_nobody_sees(server: "subprocess.Popen[bytes]") -> None:
+    assert not [command for command in processes_of(server.pid).values() if "--top-chrome-webui" in command]
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="platform: processes are looked up in /proc")
+def test_what_playwright_turns_off_stays_off(chromium: Path, server: "subprocess.Popen[bytes]") -> None:
+    before = set(processes_of(os.getpid()))
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        plain = [command for pid, command in processes_of(os.getpid()).items() if pid not in before]
+        browser.close()
+    assert features_off(plain)
+    assert features_off(plain) <= features_off(processes_of(server.pid).values())
+
+
+def features_off(commands: Iterable[str]) -> set[str]:
+    """Return what a browser among some command lines was told to do without."""
+    browsers = [command for command in commands if "chromium" in command and "--type=" not in command]
+    [found] = [match[1] for command in browsers if (match := re.search(r"--disable-features=(\S+)", command))]
+    return set(found.split(","))
 
 
 def is_running(pid: int) -> bool:

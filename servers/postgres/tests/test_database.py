@@ -560,7 +560,7 @@ async def test_a_wait_for_a_lock_ends_with_a_word_about_the_lock(database: Datab
     async with admin.transaction():
         await admin.execute("lock table customers in access exclusive mode")
         with pytest.raises(errors.Unavailable, check=says("55P03")) as caught:
-            await database.query("select * from customers", timeout_s=2)
+            await database.query("select * from customers", timeout_s=6)
     assert caught.value.retryable
 
 

@@ -38,12 +38,34 @@ _CHROMIUM_ARGUMENTS = (
     "--dns-prefetch-disable",
     "--no-pings",
 )
+# Pages under the address bar, which nobody sees: two for every context, which cost more than its own page.
+_UNSEEN_FEATURES = ("WebUIOmniboxPopup", "WebUIOmniboxAimPopup")
+# What Playwright turns off, by the same switch, of which the last one counts (its chromiumSwitches.ts).
+_PLAYWRIGHTS_FEATURES = (
+    "AvoidUnnecessaryBeforeUnloadCheckSync",
+    "DestroyProfileOnBrowserClose",
+    "HttpsUpgrades",
+    "HttpsFirstBalancedModeAutoEnable",
+    "LensOverlay",
+    "MediaRouter",
+    "PaintHolding",
+    "ThirdPartyStoragePartitioning",
+    "AvoidCorsURLLoaderRestartOnRedirect",
+    "TcpPortRandomizationWin",
+    "OptimizationHints",
+    "NetworkTimeServiceQuerying",
+    "AimEnabled",
+    "PreconnectToSearch",
+    "msForceBrowserSignIn",
+    "msEdgeUpdateLaunchServicesPreferredVersion",
+)
 _FIREFOX_PREFERENCES = {
     "media.peerconnection.enabled": False,
     "network.dns.disablePrefetch": True,
     "network.http.http3.enable": False,
     "network.proxy.failover_direct": False,
 }
+_WITHOUT_FEATURES = f"--disable-features={','.join((*_PLAYWRIGHTS_FEATURES, *_UNSEEN_FEATURES))}"
 _LAUNCH_MS = 30_000
 
 
@@ -202,7 +224,7 @@ class BrowserProcess:
             executable_path=program if program != Path(kind.executable_path) else None,
             headless=not choice.headed,
             downloads_path=self._downloads(),
-            args=self._arguments() if choice.kind == "chromium" else [],
+            args=[*self._arguments(), _WITHOUT_FEATURES] if choice.kind == "chromium" else [],
             firefox_user_prefs=_FIREFOX_PREFERENCES if choice.kind == "firefox" else None,
             handle_sigint=False,
             handle_sigterm=False,
