@@ -76,7 +76,7 @@ def console(arguments: list[str]) -> int:
 
 
 def test(arguments: list[str]) -> int:
-    """Install everything and run all tests; the arguments go to pytest."""
+    """Install everything and run all tests; the arguments go to pytest, as --cov does for a report of the coverage."""
     uv = find_uv()
     step("Install the servers and what tests them", [uv, *SYNC])
     for install in (install_debian_packages, install_peers, install_postgres_versions):
@@ -84,7 +84,7 @@ def test(arguments: list[str]) -> int:
             install()
         except StepFailed as failure:
             say(f"{failure}\nThe tests that need this will say so.")
-    return run([PYTHON, "-m", "pytest", "-n", "2", "--dist", "worksteal", "--cov", *arguments], {"UV": uv})
+    return run([PYTHON, "-m", "pytest", "-n", "2", "--dist", "worksteal", *arguments], {"UV": uv})
 
 
 def fork(arguments: list[str]) -> int:
