@@ -273,9 +273,9 @@ async def test_many_clients_at_once_get_their_own_answers(transport: str) -> Non
                 answered.add(number)
 
         async with anyio.create_task_group() as tasks:
-            for number in range(100):
+            for number in range(50):
                 tasks.start_soon(one_client, number)
-        assert len(answered) == 100
+        assert len(answered) == 50
 
 
 @pytest.mark.slow
@@ -283,28 +283,33 @@ async def test_500_callers_at_once_get_their_own_answers_in_bounded_memory(tmp_p
     made = {f"caller-{number}": new_token(f"caller-{number}", ["read", "write"], None) for number in range(500)}
     (tmp_path / "tokens").write_text("\n".join(line for _, line in made.values()), encoding="utf-8")
     refused: collections.Counter[str] = collections.Counter()
+    no_tls = ssl.create_default_context()  # which takes long to make
 
     async def ask(http: httpx2.AsyncClient, message: dict[str, Any], token: str) -> dict[str, Any]:
-        """Ask until there is room, as an error says that can be acted on."""
+        """Ask until there is room, each time when the error says."""
         while True:
             response = await http.post(server.url, json=message, headers=headers_for(message, token))
             result = response.json()["result"]
             if not result["isError"]:
                 return result["structuredContent"]
-            refused[error_of(result["_meta"])["code"]] += 1
+            error = error_of(result["_meta"])
+            refused[error["code"]] += 1
+            await anyio.sleep(error["retry_after_s"])
 
-    async def one_caller(http: httpx2.AsyncClient, name: str, token: str) -> None:
-        await ask(http, call("wait", seconds=0.1), token)
-        for length in range(3):
-            written = await ask(http, call("write_note", name=name, text="x" * length), token)
-            assert written["rows"] == [[name, length]]
+    async def one_caller(name: str, token: str) -> None:
+        async with httpx2.AsyncClient(
+            verify=no_tls, timeout=60
+        ) as http:  # one for all would look through 500 connections
+            await ask(http, call("wait", seconds=0.1), token)
+            for length in range(3):
+                written = await ask(http, call("write_note", name=name, text="x" * length), token)
+                assert written["rows"] == [[name, length]]
 
     with served("--allow-write", "--max-calls", "64", "--tokens", str(tmp_path / "tokens")) as server:
         before = memory_of(server)
-        many = httpx2.AsyncClient(timeout=60, limits=httpx2.Limits(max_connections=500))
-        async with many as http, anyio.create_task_group() as tasks:
+        async with anyio.create_task_group() as tasks:
             for name, (token, _) in made.items():
-                tasks.start_soon(one_caller, http, name, token)
+                tasks.start_soon(one_caller, name, token)
         assert memory_of(server) - before < 100_000_000
     assert set(refused) == {"rate_limited"}
 
