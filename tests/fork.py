@@ -141,7 +141,7 @@ def copy(old: Names, new: Names, place: Path) -> None:
         (re.escape(old.module), new.module),
         (rf"servers/{re.escape(old.folder)}\b", f"servers/{new.folder}"),
         (rf'env_prefix = "{old.prefix}"', f'env_prefix = "{new.prefix}"'),
-        (rf"\b{old.prefix}_({'|'.join(map(str.upper, own_fields))})\b", rf"{new.prefix}_\1"),
+        (rf"\b{old.prefix}_({'|'.join(map(str.upper, own_fields))})(_FILE)?\b", rf"{new.prefix}_\1\2"),
     ]
     for path in (path for path in place.rglob("*") if path.suffix in TEXTS):
         text = path.read_text(encoding="utf-8")

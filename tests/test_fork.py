@@ -117,6 +117,31 @@ def test_what_the_tests_of_a_copy_import_comes_along(folder: Path) -> None:
     assert needed <= {module.stem for module in fork.test_modules(folder)}
 
 
+@pytest.mark.parametrize("server", sorted(path.parent.name for path in ROOT.glob("servers/*/pyproject.toml")))
+def test_no_line_of_a_copy_with_a_longer_name_is_too_long(server: str, tmp_path: Path) -> None:
+    old = fork.names_of(server)
+    fork.copy(old, fork.names(old.package.replace("mcp-server", "company")), tmp_path / "copy")
+    fork.tidy(UV, ROOT, tmp_path / "copy")
+    run(
+        sys.executable,
+        "-m",
+        "ruff",
+        "check",
+        "--select",
+        "E501",
+        "--config",
+        ROOT / "pyproject.toml",
+        ".",
+        folder=tmp_path,
+    )
+
+
+def test_the_variables_of_a_copy_have_its_own_prefix(tmp_path: Path) -> None:
+    fork.copy(fork.names_of("postgres"), fork.names("notes"), tmp_path / "copy")
+    test = (tmp_path / "copy/tests/test_databases.py").read_text(encoding="utf-8")
+    assert ("NOTES_DATABASE_FILE" in test, "POSTGRES_DATABASE" in test) == (True, False)
+
+
 @pytest.mark.parametrize("server", ["browser", "filesystem", "postgres"])
 def test_a_copy_in_this_workspace_is_named_wherever_the_other_one_is(server: str) -> None:
     old, new = fork.names_of(server), fork.names("my-notes")

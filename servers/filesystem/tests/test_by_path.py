@@ -35,7 +35,9 @@ for name in [name for name in sys.modules if name.startswith("mcp_server_")]:
 for name in ("fcntl", "grp", "pwd", "resource", "syslog", "termios", "tty", "pty", "posix", "uvloop"):
     sys.modules[name] = None
 sys.platform = "win32"
-import mcp_server_filesystem.__main__, mcp_server_filesystem.search_engine, mcp_server_filesystem.writing
+import mcp_server_filesystem.__main__
+import mcp_server_filesystem.search_engine
+import mcp_server_filesystem.writing
 import mcp_server_shared.stdio
 from mcp_server_filesystem.content_search import ContentSearch
 from mcp_server_filesystem.server import build_server

@@ -111,7 +111,7 @@ class CredentialFile:
             raise Unauthenticated("The file that GOOGLE_APPLICATION_CREDENTIALS names is no credential file.") from None
         raise Unauthenticated(
             "The file that GOOGLE_APPLICATION_CREDENTIALS names is neither a service account's key nor a user's.",
-            hint="For other kinds, start with --application-default; a client's file is for `mcp-server-drive auth`.",
+            hint="Other kinds need --application-default; a client's file is for `mcp-server-drive auth`.",
         )
 
     def _from_environment(self) -> Any:

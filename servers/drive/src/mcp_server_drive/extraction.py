@@ -1,7 +1,7 @@
 """Text out of PDF and Office files, and pictures made smaller: a program of its own, for what it reads may be hostile.
 
-`python -m mcp_server_drive.extraction KIND BYTES SECONDS LIMIT` reads the file from stdin and writes sections to
-stdout, a line of JSON each; for the kind "image", a smaller picture of at most LIMIT bytes. Its memory (BYTES) and
+`python -m mcp_server_drive.extraction KIND BYTES SECONDS LIMIT` reads the file from stdin and writes sections
+to stdout, a line of JSON each; for the kind "image", a smaller picture of at most LIMIT bytes. Its memory (BYTES) and
 its time are limited.
 """
 

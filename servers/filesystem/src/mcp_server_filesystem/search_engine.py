@@ -1,4 +1,4 @@
-"""Our own engine for `search_content`, a process of its own: `python -m mcp_server_filesystem.search_engine TASK`.
+"""Our engine for `search_content`, a process of its own: `python -m mcp_server_filesystem.search_engine TASK`.
 
 It writes a line of JSON for each file that has a match, in the order of their names: `[names, [[number, offset,
 column], …]]`; for each binary file, without any; `[null, n]` after every n files; and at the end `[[], n]`, if the

@@ -137,9 +137,7 @@ class Settings(ServerSettings):
     @model_validator(mode="after")
     def _one_credential(self) -> "Settings":
         if bool(self.app_id) != bool(self.app_private_key):
-            raise ValueError(
-                "--app-id (or GITHUB_APP_ID) and --app-private-key (or GITHUB_APP_PRIVATE_KEY) go together"
-            )
+            raise ValueError("--app-id (GITHUB_APP_ID) and --app-private-key (GITHUB_APP_PRIVATE_KEY) go together")
         if self.token and self.app_id:
             raise ValueError("a token and an app are two credentials; keep one")
         return self

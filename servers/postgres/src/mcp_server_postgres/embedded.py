@@ -172,7 +172,7 @@ def _installed() -> Path:
     if binaries is None:
         raise errors.Unsupported(
             "No PostgreSQL is installed that could be started.",
-            hint="Install one with: uv tool install 'mcp-server-postgres[embedded]', or with your system's packages.",
+            hint="Install one: uv tool install 'mcp-server-postgres[embedded]', or your system's packages.",
         )
     return binaries
 
