@@ -72,3 +72,19 @@ def test_a_page_cannot_tell_that_its_timers_are_watched(show_granted: Show) -> N
         "async () => await new Promise(done => setTimeout(function (...all) { done([this === window, all]) }, 1, 2, 3))"
     )
     assert "2,\n  3" in tab.ok("evaluate", function=values).text
+
+
+@pytest.mark.parametrize(("tool", "event"), [("click", "onclick"), ("hover", "onmouseover")])
+def test_what_the_page_is_still_busy_with_has_been_done(show: Show, tool: str, event: str) -> None:
+    busy = "const end = Date.now() + 8000; while (Date.now() < end); out.textContent = `Done ${++n}`"
+    tab = show(f'<script>let n = 0</script><button {event}="{busy}">Work</button><p id=out></p>')
+    told = tab.ok(tool, target="text=Work")
+    assert "still busy with" in told.raw
+    assert "Done 1" in tab.ok("wait_for", text="Done", timeout_s=60).text
+
+
+def test_a_field_whose_page_is_still_busy_is_told(show: Show) -> None:
+    busy = "const end = Date.now() + 8000; while (Date.now() < end);"
+    tab = show(f'<label><input type=checkbox onclick="{busy}">Agree</label><label><input>Name</label>')
+    told = tab.ok("fill_form", fields=[{"target": "label=Agree", "value": "true"}])
+    assert ("still busy with" in told.raw, told.facts["failed"]) == (True, 1)

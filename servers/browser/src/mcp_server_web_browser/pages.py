@@ -1,6 +1,7 @@
 """One open page: what happens on it, waiting until it has settled, and never hanging on a dialog."""
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -41,6 +42,7 @@ ACTION_MS = 5_000.0
 _OPEN_MS = 30_000.0
 _PATIENCE_MS = 1_000.0  # with a document that may be on its way out
 _MOST_PATIENCE_MS = 8_000.0
+_UNDER_WAY = re.compile(r"(performing .* action|elementHandle\.press\(.*\))\s*$")  # the last thing in Playwright's log
 
 
 class DialogOpened(Exception):
@@ -56,6 +58,14 @@ class SiblingDialogOpened(Conflict):
             hint="Answer that with answer_dialog first.",
         )
         self.event = f"page {sibling} shows a dialog, and this one does not answer until it has its answer_dialog"
+
+
+class StillBusy(Conflict):
+    """What was to be done has been done, and the page's script has not come back from it."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"The page is still busy with {what}.", hint="wait_for tells what comes of it.")
+        self.event = f"the page is still busy with {what}; wait_for tells what comes of it"
 
 
 @dataclass(frozen=True)
@@ -308,6 +318,9 @@ class Page:
             await self.guarded(work())
         except DialogOpened:
             return self.change(mark, [])
+        except StillBusy as busy:
+            self.events.append(busy.event)
+            return self.change(mark, [])
         except SiblingDialogOpened as opened:
             if was_stuck:  # before anything was done
                 raise
@@ -324,8 +337,17 @@ class Page:
         if found is None:
             return None
         frame, locator = found
+
+        async def done() -> None:
+            try:
+                await work(locator)
+            except Error as error:
+                if is_under_way(error):
+                    raise StillBusy(target) from error
+                raise
+
         try:
-            return await self.act(lambda: work(locator), frame)
+            return await self.act(done, frame)
         except Error as error:
             if self.documents.is_unready(error):
                 return None
@@ -473,11 +495,20 @@ async def _unheard(task: "asyncio.Future[Any]") -> None:
         await task
 
 
-def explained(error: Exception, what: str) -> Exception:
+def is_under_way(error: Exception) -> bool:
+    """Whether an action timed out after it was done, for the page's script has not come back from it."""
+    from playwright.async_api import TimeoutError as DrivenTimeout
+
+    return isinstance(error, DrivenTimeout) and _UNDER_WAY.search(str(error)) is not None
+
+
+def explained(error: Exception, what: str) -> Exception:  # noqa: PLR0911 - one for each sign
     """Return why acting on an element failed in words that help, for what Playwright says."""
     from playwright.async_api import TimeoutError as DrivenTimeout
 
     message = str(error)
+    if is_under_way(error):
+        return StillBusy(what)
     if "intercepts pointer events" in message:
         lines = [line.strip(" -") for line in message.splitlines() if "intercepts pointer events" in line]
         return Conflict(
