@@ -76,4 +76,4 @@ def test_who_does_what_the_page_on_forking_says_has_a_server_that_keeps_the_prom
 
 def test_the_page_on_forking_has_files_and_commands() -> None:
     kinds = [type(step) for step in steps()]
-    assert (kinds.count(Written), kinds.count(Typed)) == (7, 7)
+    assert (kinds.count(Written), kinds.count(Typed)) == (7, 8)
