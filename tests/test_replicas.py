@@ -155,7 +155,7 @@ def limited(folder: Path) -> Generator[tuple[Front, Served]]:
         r"rate=\d+r/s": "rate=1r/m",
         r"burst=\d+": "burst=20",
         r"limit_conn mcp_open \d+": "limit_conn mcp_open 4",
-        r"((?:client|send)_\w*timeout) \d+s": r"\1 1s",
+        r"((?:client|send)_\w*timeout) \d+s": r"\1 3s",
     }
     with ExitStack() as stack:
         entrance = stack.enter_context(front(folder))
@@ -190,7 +190,7 @@ async def test_a_flood_is_refused_when_to_come_back_is_told_and_streams_go_on(tm
 
 
 async def test_one_address_has_so_many_requests_open_at_a_time(tmp_path: Path) -> None:
-    message = call("wait")
+    message, running = call("wait"), call("running")
     with limited(tmp_path) as (entrance, server):
         async with through(entrance) as http, anyio.create_task_group() as tasks:
 
@@ -199,15 +199,15 @@ async def test_one_address_has_so_many_requests_open_at_a_time(tmp_path: Path) -
 
             for _ in range(4):
                 tasks.start_soon(wait)
-            while "[4]" not in post(server.url, call("running")).text:
-                await anyio.lowlevel.checkpoint()
+            while "[4]" not in (await http.post(server.url, json=running, headers=headers_for(running))).text:
+                pass
             refused = await http.post(entrance.url, json=message, headers=headers_for(message))
             assert (refused.status_code, refused.headers["retry-after"]) == (429, "1")
             tasks.cancel_scope.cancel()
 
 
 async def test_a_body_that_stops_is_given_up_while_an_answer_that_takes_longer_is_waited_for(tmp_path: Path) -> None:
-    message = call("wait", seconds=2.5)
+    message = call("wait", seconds=6)
     with (
         limited(tmp_path) as (entrance, server),
         socket.create_connection(entrance.listening.getsockname()) as plain,
