@@ -122,18 +122,8 @@ def test_no_line_of_a_copy_with_a_longer_name_is_too_long(server: str, tmp_path:
     old = fork.names_of(server)
     fork.copy(old, fork.names(old.package.replace("mcp-server", "company")), tmp_path / "copy")
     fork.tidy(UV, ROOT, tmp_path / "copy")
-    run(
-        sys.executable,
-        "-m",
-        "ruff",
-        "check",
-        "--select",
-        "E501",
-        "--config",
-        ROOT / "pyproject.toml",
-        ".",
-        folder=tmp_path,
-    )
+    rules = ("--select", "E501", "--config", ROOT / "pyproject.toml")
+    run(sys.executable, "-m", "ruff", "check", *rules, ".", folder=tmp_path)
 
 
 def test_the_variables_of_a_copy_have_its_own_prefix(tmp_path: Path) -> None:

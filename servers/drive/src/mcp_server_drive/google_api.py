@@ -418,7 +418,7 @@ def _forbidden(said: _Said) -> ExpectedError:  # noqa: PLR0911
     if said.reasons & _NO_SCOPE:
         return PermissionDenied(
             "The credential lacks the scope for this.",
-            hint="`mcp-server-drive check` names it; --scope and `mcp-server-drive auth` add it.",
+            hint="`mcp-server-drive check` names it; the operator adds it by --scope and `auth`.",
         )
     if said.reasons & _NOT_ENABLED:
         return ApiDisabled(

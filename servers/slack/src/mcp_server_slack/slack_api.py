@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Owner = Literal["bot", "user"]
 _CONNECTING_S = 10
 NO_TOKEN = "There is no Slack token."  # noqa: S105
-HOW_TO_SUPPLY = "The operator sets SLACK_BOT_TOKEN or SLACK_USER_TOKEN, of a Slack app's OAuth & Permissions."
+HOW_TO_SUPPLY = "The operator sets SLACK_BOT_TOKEN or SLACK_USER_TOKEN to an app's token (OAuth & Permissions)."
 
 # The SDK formats every request for its log, bodies and all, unless its logger says that nobody listens.
 _quiet = logging.getLogger("mcp_server_slack.sdk")
