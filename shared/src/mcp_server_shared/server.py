@@ -176,6 +176,11 @@ class Server(ProtocolServer[StateT], Generic[StateT]):
         """What is open while the server serves."""
         return self._state
 
+    @property
+    def server_info_stamp(self) -> dict[str, Any]:
+        """What every answer of 2026-07-28 says of the server; texts alone, so that it takes no deep copy."""
+        return {**self._server_info_stamp_source}
+
     async def probe(self) -> list[Finding]:
         """Return the findings about the state that is being served."""
         return await self.findings(self._state)

@@ -3,12 +3,17 @@
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from client import ServerFailed
 from growth import Sizes
 
 Samples = dict[str, dict[str, list[float]]]
 """Measure with its unit, as "click (ms)", then side, then one figure a round."""
+
+PORTIONS = 10
+
+Part = TypeVar("Part")
 
 Growth = dict[str, dict[str, Sizes]]
 """Measure with what grows, as "list (ms) of so many files", then side, then size, then one figure a round."""
@@ -38,16 +43,38 @@ def taken_in_turn(
 
     A side that fails goes into `skipped`, with its reason, and is not asked again.
     """
+    return in_rounds(lambda: _each_once(sides, skipped), rounds)
+
+
+def in_rounds(measured: Callable[[], Mapping[str, Mapping[str, float]]], rounds: int) -> Samples:
+    """Return what all sides together measure once a round; the first round fills caches and does not count."""
     samples: Samples = defaultdict(lambda: defaultdict(list))
     for number in range(rounds + 1):
-        for side, measured in sides.items():
-            if side in skipped:
-                continue
-            try:
-                figures = measured()
-            except ServerFailed as error:
-                skipped[side] = str(error)
-                continue
+        for side, figures in measured().items():
             for measure, value in figures.items() if number else ():
                 samples[measure][side].append(value)
     return samples
+
+
+def in_portions(sides: Mapping[str, Callable[[], Part]], skipped: dict[str, str]) -> dict[str, list[Part]]:
+    """Ask all sides in turn, again and again, each time for a part of the work; return the parts of each side.
+
+    A machine's speed changes from one second to the next, and so for all sides alike.
+    """
+    parts: dict[str, list[Part]] = defaultdict(list)
+    for _ in range(PORTIONS):
+        for side, part in _each_once(sides, skipped).items():
+            parts[side].append(part)
+    return {side: of_side for side, of_side in parts.items() if side not in skipped}
+
+
+def _each_once(sides: Mapping[str, Callable[[], Part]], skipped: dict[str, str]) -> dict[str, Part]:
+    results: dict[str, Part] = {}
+    for side, asked in sides.items():
+        if side in skipped:
+            continue
+        try:
+            results[side] = asked()
+        except ServerFailed as error:
+            skipped[side] = str(error)
+    return results

@@ -15,25 +15,29 @@ import tempfile
 import threading
 import time
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from itertools import chain
 from pathlib import Path
 from statistics import quantiles
-from typing import Any, cast
+from types import TracebackType
+from typing import Any, Self, cast
 
 import uvloop
-from client import ENVELOPE, SERVER_TIMEOUT_S, Era, ServerFailed, server_environment
+from client import ENVELOPE, Era, ServerFailed, server_environment
 from node import NODE, PEERS
 
-from comparisons import Comparison, taken_in_turn
+from comparisons import PORTIONS, Comparison, in_portions, in_rounds
 
 SDK, OURS, TWO_WORKERS, TYPESCRIPT = "bare SDK server, uvloop", "ours", "ours, 2 workers", "bare TypeScript SDK server"
 CALLS = 2_000
-WARM_UP_CALLS = 100
+WARM_UP_CALLS = 20  # a portion
 IN_FLIGHT = (1, 32)
 FILE_BYTES = 4_000
 
+Call = tuple[str, dict[str, Any]]
+
+_LONGEST_LIFE_S = 300.0
 _SERVERS = Path(__file__).parents[1] / "servers"
 
 
@@ -43,7 +47,6 @@ def compare(rounds: int, *, calls: int = CALLS) -> Comparison:
     with tempfile.TemporaryDirectory() as name:
         file = Path(name) / "file.txt"
         file.write_text(("x" * 79 + "\n") * (FILE_BYTES // 80))
-        read = ("read_text_file", {"path": str(file)})
         http = ("--transport", "http", "--port", "0")
         ours = (
             (sys.executable, str(_SERVERS / "promising.py"), *http),
@@ -58,33 +61,55 @@ def compare(rounds: int, *, calls: int = CALLS) -> Comparison:
             TYPESCRIPT: (typescript, typescript),
         }
 
-        def measured(empty: Sequence[str], reading: Sequence[str]) -> dict[str, float]:
-            figures = _round("no-op", empty, "handshake", ("nothing", {}), calls)
-            if empty is not typescript:  # that SDK does not know 2026-07-28 yet
-                figures |= _round("no-op of 2026", empty, "modern", ("nothing", {}), calls)
-            return figures | _round("read of 4 kB", reading, "handshake", read, calls)
-
-        asked = {side: partial(measured, *commands) for side, commands in sides.items()}
-        samples = taken_in_turn(asked, rounds, skipped)
+        samples = in_rounds(lambda: _measured(sides, ("read_text_file", {"path": str(file)}), calls, skipped), rounds)
     return Comparison(SDK, samples, skipped)
 
 
-def _round(
-    name: str, command: Sequence[str], era: Era, call: tuple[str, dict[str, Any]], calls: int
-) -> dict[str, float]:
-    figures: dict[str, float] = {}
-    with _serving(command) as port:
-        request = _request(port, era, *call)
-        for in_flight in IN_FLIGHT:
-            _load(port, request, WARM_UP_CALLS, in_flight)
-            start = time.perf_counter()
-            latencies = _load(port, request, calls, in_flight)
-            seconds = time.perf_counter() - start
-            percentiles = quantiles(latencies, n=100)
-            figures[f"{name}, {in_flight} in flight (calls a second)"] = calls / seconds
-            figures[f"{name}, {in_flight} in flight, p50 (us)"] = percentiles[49] * 1e6
-            figures[f"{name}, {in_flight} in flight, p99 (us)"] = percentiles[98] * 1e6
+def _measured(
+    sides: dict[str, tuple[Sequence[str], Sequence[str]]], read: Call, calls: int, skipped: dict[str, str]
+) -> dict[str, dict[str, float]]:
+    """Measure one kind of call after the other; all sides run, and are asked in turn."""
+    figures: dict[str, dict[str, float]] = {side: {} for side in sides}
+    empty = {side: commands[0] for side, commands in sides.items()}
+    known = {side: command for side, command in empty.items() if side != TYPESCRIPT}  # that SDK does not know 2026 yet
+    reading = {side: commands[1] for side, commands in sides.items()}
+    kinds: list[tuple[str, dict[str, Sequence[str]], Era, Call]] = [
+        ("no-op", empty, "handshake", ("nothing", {})),
+        ("no-op of 2026", known, "modern", ("nothing", {})),
+        ("read of 4 kB", reading, "handshake", read),
+    ]
+    for name, commands, era, call in kinds:
+        with ExitStack() as stack:
+            ports = _started(commands, stack, skipped)
+            for in_flight in IN_FLIGHT:
+                loads = {
+                    side: stack.enter_context(Load(port, _request(port, era, *call), in_flight))
+                    for side, port in ports.items()
+                }
+                in_portions({side: partial(load.latencies, WARM_UP_CALLS) for side, load in loads.items()}, skipped)
+                timed = {side: partial(load.timed, calls // PORTIONS) for side, load in loads.items()}
+                for side, parts in in_portions(timed, skipped).items():
+                    for measure, figure in _figures(parts):
+                        figures[side][f"{name}, {in_flight} in flight{measure}"] = figure
     return figures
+
+
+def _started(commands: dict[str, Sequence[str]], stack: ExitStack, skipped: dict[str, str]) -> dict[str, int]:
+    ports: dict[str, int] = {}
+    for side, command in commands.items():
+        try:
+            ports[side] = stack.enter_context(_serving(command))
+        except ServerFailed as error:
+            skipped[side] = str(error)
+    return ports
+
+
+def _figures(parts: Sequence[tuple[list[float], float]]) -> Iterator[tuple[str, float]]:
+    latencies = [*chain(*(part for part, _ in parts))]
+    percentiles = quantiles(latencies, n=100)
+    yield " (calls a second)", len(latencies) / sum(seconds for _, seconds in parts)
+    yield ", p50 (us)", percentiles[49] * 1e6
+    yield ", p99 (us)", percentiles[98] * 1e6
 
 
 @contextmanager
@@ -92,7 +117,7 @@ def _serving(command: Sequence[str]) -> Generator[int]:
     """Run a server until the end; yield its port."""
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=server_environment()) as process:
         assert process.stderr is not None
-        watchdog = threading.Timer(SERVER_TIMEOUT_S, process.terminate)
+        watchdog = threading.Timer(_LONGEST_LIFE_S, process.terminate)
         watchdog.start()
         try:
             for line in process.stderr:
@@ -124,38 +149,74 @@ def _request(port: int, era: Era, tool: str, arguments: dict[str, Any]) -> bytes
     return (head + body).encode()
 
 
-def _load(port: int, request: bytes, calls: int, in_flight: int) -> list[float]:
-    """Return the seconds of each call, over as many connections as calls are in flight."""
+class Load:
+    """So many connections to one server, each with at most one request unanswered; a context manager."""
 
-    async def all_connections() -> list[float]:
+    def __init__(self, port: int, request: bytes, connections: int) -> None:
+        self._port = port
+        self._request = request
+        self._connections = connections
+        self._runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
+
+    def __enter__(self) -> Self:
+        self._callers = self._runner.run(self._connected())
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        for caller in self._callers:
+            caller.close()
+        self._runner.close()
+
+    def timed(self, calls: int) -> tuple[list[float], float]:
+        """Return the seconds of each call, and of all together."""
+        start = time.perf_counter()
+        latencies = self.latencies(calls)
+        return latencies, time.perf_counter() - start
+
+    def latencies(self, calls: int) -> list[float]:
+        """Return the seconds of each call."""
+        return self._runner.run(self._called(calls))
+
+    async def _connected(self) -> "list[_Caller]":
         loop = asyncio.get_running_loop()
-        left = iter(range(calls))
-        made = [loop.create_connection(partial(_Caller, request, left), "127.0.0.1", port) for _ in range(in_flight)]
-        callers = [caller for _, caller in await asyncio.gather(*made)]
-        return list(chain(*await asyncio.gather(*(caller.done for caller in callers))))
+        made = [
+            loop.create_connection(partial(_Caller, self._request), "127.0.0.1", self._port)
+            for _ in range(self._connections)
+        ]
+        return [caller for _, caller in await asyncio.gather(*made)]
 
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(all_connections())
+    async def _called(self, calls: int) -> list[float]:
+        left = iter(range(calls))
+        return [*chain(*await asyncio.gather(*(caller.call(left) for caller in self._callers)))]
 
 
 class _Caller(asyncio.Protocol):
     """Sends a request again and again while there are calls left, at as little cost of its own as possible."""
 
-    def __init__(self, request: bytes, left: Iterator[int]) -> None:
+    def __init__(self, request: bytes) -> None:
         self._request = request
-        self._left = left
+        self._left: Iterator[int] = iter(())
         self._latencies: list[float] = []
         self._answer = b""
-        self.done: asyncio.Future[list[float]] = asyncio.get_running_loop().create_future()
+        self._done: asyncio.Future[list[float]] | None = None
+
+    def call(self, left: Iterator[int]) -> asyncio.Future[list[float]]:
+        """Return the seconds of each call that was made from here."""
+        self._left, self._latencies = left, []
+        self._done = asyncio.get_running_loop().create_future()
+        self._send()
+        return self._done
+
+    def close(self) -> None:
+        """Break the connection off."""
+        self._transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        self._send()
 
     def _send(self) -> None:
         if next(self._left, None) is None:
-            self.done.set_result(self._latencies)
-            self._transport.close()
+            self._finish(None)
             return
         self._started = time.perf_counter()
         self._transport.write(self._request)
@@ -167,17 +228,20 @@ class _Caller(asyncio.Protocol):
         self._latencies.append(time.perf_counter() - self._started)
         answer, self._answer = self._answer, b""
         if b'"isError":true' in answer or b'"result"' not in answer:
-            self._fail(f"answered {answer[:300].decode(errors='replace')}")
+            self._finish(f"answered {answer[:300].decode(errors='replace')}")
         else:
             self._send()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._fail(f"broke off: {exc}")
+        self._finish(f"broke off: {exc}")
 
-    def _fail(self, why: str) -> None:
-        if not self.done.done():
-            self.done.set_exception(ServerFailed(why))
-            self._transport.close()
+    def _finish(self, failure: str | None) -> None:
+        if self._done is None or self._done.done():
+            return
+        if failure is None:
+            self._done.set_result(self._latencies)
+        else:
+            self._done.set_exception(ServerFailed(failure))
 
 
 def _is_whole(answer: bytes) -> bool:

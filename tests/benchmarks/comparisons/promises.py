@@ -1,19 +1,24 @@
 """What our promises cost a call: the same tools bare on the SDK and as we serve them, over the same transport."""
 
 import sys
+from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from statistics import quantiles
-from typing import Any
+from typing import Any, TypeVar
 
 from client import Era, StdioClient
 
-from comparisons import Comparison, taken_in_turn
+from comparisons import PORTIONS, Comparison, in_portions, in_rounds
 
 BARE, OURS = "bare tool, our stdio", "the same, all promises"
 _SERVERS = Path(__file__).parents[1] / "servers"
 _SIDES = {BARE: "bare.py", OURS: "promising.py"}
-_CALLS: dict[str, tuple[str, dict[str, Any]]] = {
+Part = TypeVar("Part")
+_Call = tuple[str, dict[str, Any]]
+_CALLS: dict[str, _Call] = {
     "no-op": ("nothing", {}),
     "10 rows": ("rows", {"count": 10}),
     "100 rows": ("rows", {"count": 100}),
@@ -25,25 +30,42 @@ CONCURRENT_CALLS, IN_FLIGHT = 1_500, 32
 
 
 def compare(rounds: int, *, calls: int = SEQUENTIAL_CALLS, concurrent: int = CONCURRENT_CALLS) -> Comparison:
-    """Call each tool so many times one after the other, and so many times with 32 unanswered."""
+    """Call each tool so many times one after the other, and so many times with 32 unanswered, both sides in turn."""
     skipped: dict[str, str] = {}
-    sides = {
-        side: partial(_round, (sys.executable, str(_SERVERS / script)), calls, concurrent)
-        for side, script in _SIDES.items()
-    }
-    return Comparison(BARE, taken_in_turn(sides, rounds, skipped), skipped)
+    return Comparison(BARE, in_rounds(lambda: _round(calls, concurrent, skipped), rounds), skipped)
 
 
-def _round(command: tuple[str, ...], calls: int, concurrent: int) -> dict[str, float]:
-    figures: dict[str, float] = {}
+def _round(calls: int, concurrent: int, skipped: dict[str, str]) -> dict[str, dict[str, float]]:
+    figures: dict[str, dict[str, float]] = {side: {} for side in _SIDES}
     for era in _ERAS:
-        with StdioClient(command, era) as client:
-            client.open()
-            for name, (tool, arguments) in _CALLS.items():
-                client.call_latencies(tool, WARM_UP_CALLS, arguments)
-                latencies = client.call_latencies(tool, calls, arguments)
-                figures[f"{name}, {era}, p50 (us)"] = quantiles(latencies, n=100)[49] * 1e6
-                figures[f"{name}, {era}, {IN_FLIGHT} in flight (calls a second)"] = client.calls_per_second(
-                    tool, concurrent, arguments, in_flight=IN_FLIGHT
-                )
+        with ExitStack() as stack:
+            clients = {side: stack.enter_context(_client(script, era)) for side, script in _SIDES.items()}
+            for client in clients.values():
+                client.open()
+            for name, call in _CALLS.items():
+                for client in clients.values():
+                    client.call_latencies(call[0], WARM_UP_CALLS, call[1])
+                for side, latencies in in_portions(_each(clients, _latencies, call, calls), skipped).items():
+                    percentiles = quantiles(chain(*latencies), n=100)
+                    figures[side][f"{name}, {era}, p50 (us)"] = percentiles[49] * 1e6
+                for side, seconds in in_portions(_each(clients, _seconds, call, concurrent), skipped).items():
+                    figures[side][f"{name}, {era}, {IN_FLIGHT} in flight (calls a second)"] = concurrent / sum(seconds)
     return figures
+
+
+def _client(script: str, era: Era) -> StdioClient:
+    return StdioClient((sys.executable, str(_SERVERS / script)), era)
+
+
+def _each(
+    clients: dict[str, StdioClient], ask: Callable[[StdioClient, _Call, int], Part], call: _Call, calls: int
+) -> dict[str, Callable[[], Part]]:
+    return {side: partial(ask, client, call, calls // PORTIONS) for side, client in clients.items()}
+
+
+def _latencies(client: StdioClient, call: _Call, count: int) -> list[float]:
+    return client.call_latencies(call[0], count, call[1])
+
+
+def _seconds(client: StdioClient, call: _Call, count: int) -> float:
+    return count / client.calls_per_second(call[0], count, call[1], in_flight=IN_FLIGHT)

@@ -141,7 +141,8 @@ class JoiningTransport:
 class ImpatientProtocol(HttpToolsProtocol):
     """Ends a connection whose next headers or body do not come, or whose headers do not end; uvicorn has no limit."""
 
-    _due: asyncio.TimerHandle | None = None
+    _timer: asyncio.TimerHandle | None = None
+    _deadline: float | None = None  # of what is waited for; the timer may be earlier, but not later
     _in_headers = True
     _got_on = False  # with the parts of a request that are not kept by the parser
     _kept_bytes = 0
@@ -163,7 +164,7 @@ class ImpatientProtocol(HttpToolsProtocol):
         if self._kept_bytes > MOST_HEADER_BYTES:
             logger.warning("a peer sends headers without end")
             self.transport.abort()
-        elif self._due is None and self._is_idle():  # line ends between two requests
+        elif self._deadline is None and self._is_idle():  # line ends between two requests
             self._expect_within(HEADERS_S)
 
     def on_message_begin(self) -> None:
@@ -204,11 +205,13 @@ class ImpatientProtocol(HttpToolsProtocol):
     def handle_websocket_upgrade(self) -> None:
         """Wait no more: WebSockets are asked whether they live."""
         self._stop_waiting()
+        self._stop_timer()
         super().handle_websocket_upgrade()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no more."""
         self._stop_waiting()
+        self._stop_timer()
         super().connection_lost(exc)
 
     def _most(self) -> int:
@@ -236,13 +239,28 @@ class ImpatientProtocol(HttpToolsProtocol):
         return self.timeout_keep_alive_task is None and answered is not None and answered.response_complete
 
     def _expect_within(self, seconds: float) -> None:
-        self._stop_waiting()
-        self._due = self.loop.call_later(seconds, self.transport.abort)
+        self._deadline = self.loop.time() + seconds
+        if self._timer is not None and self._timer.when() > self._deadline:
+            self._stop_timer()
+        if self._timer is None:
+            self._timer = self.loop.call_at(self._deadline, self._look)
 
     def _stop_waiting(self) -> None:
-        if self._due is not None:
-            self._due.cancel()
-            self._due = None
+        self._deadline = None  # the timer stays: to set one for each request would cost more than to look in vain
+
+    def _look(self) -> None:
+        self._timer = None
+        if self._deadline is None:
+            return
+        if self._deadline > self.loop.time():
+            self._timer = self.loop.call_at(self._deadline, self._look)
+        else:
+            self.transport.abort()
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
 
 class ImpatientWebSocket(WebSocketsSansIOProtocol):
