@@ -34,12 +34,16 @@ def passed_on(data: bytes, sizes: list[int], *, limit: int = LIMIT) -> bytes:
     received = Received()
     bounded = BoundedMessages(received)
     bounded.longest_value = limit
+    feed(bounded, data, sizes)
+    return received.data
+
+
+def feed(bounded: BoundedMessages, data: bytes, sizes: list[int]) -> None:
     position = number = 0
     while position < len(data):
         size = sizes[number % len(sizes)]
         bounded.data_received(data[position : position + size])
         position, number = position + size, number + 1
-    return received.data
 
 
 values = st.lists(st.one_of(st.none(), st.text(alphabet="aé🌸", max_size=20)), max_size=5)
@@ -83,3 +87,25 @@ def test_a_long_error_keeps_its_first_fields() -> None:
     assert short[5:].startswith(b"SERROR\0C22012\0M")
     assert short[5:].endswith(b"\0\0")
     assert short[5:].decode()
+
+
+@given(pieces)
+def test_answers_to_a_query_that_the_driver_does_not_know_of_are_kept_from_it(sizes: list[int]) -> None:
+    received = Received()
+    bounded = BoundedMessages(received)
+    bounded.expect_answers()
+    done = message(b"C", b"BEGIN\0") + message(b"C", b"SET\0")
+    error = message(b"E", b"SERROR\0C42704\0Mnothing of that name\0\0")
+    setting, parsed = message(b"S", b"TimeZone\0UTC\0"), message(b"1", b"") + message(b"Z", b"T")
+    feed(bounded, done + setting + error + message(b"Z", b"E") + parsed, sizes)
+    assert received.data == setting + parsed
+    assert bounded.error == {"S": "ERROR", "C": "42704", "M": "nothing of that name"}
+
+
+@given(pieces)
+def test_an_error_of_the_query_before_is_forgotten(sizes: list[int]) -> None:
+    bounded = BoundedMessages(Received())
+    for answer in (message(b"E", b"C42704\0\0"), message(b"C", b"BEGIN\0")):
+        bounded.expect_answers()
+        feed(bounded, answer + message(b"Z", b"I"), sizes)
+    assert bounded.error == {}

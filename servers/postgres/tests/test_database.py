@@ -17,9 +17,11 @@ from typing import Any
 import anyio
 import asyncpg
 import pytest
+from mcp_server_postgres import text_connection
 from mcp_server_postgres.database import Database
 from mcp_server_postgres.embedded import EmbeddedPostgres
 from mcp_server_postgres.results import CutCell, QueryResult
+from mcp_server_postgres.sql_errors import Refusal
 from mcp_server_postgres.values import JsonValue
 from mcp_server_shared import errors
 
@@ -546,6 +548,25 @@ async def test_a_cancelled_call_stops_the_statement_on_the_server(url: str, admi
     await database.close()
 
 
+async def test_a_call_that_is_cancelled_before_its_statement_could_begin_stops_it_on_the_server(
+    url: str, admin: Any
+) -> None:
+    database = Database(url, pool_size=1)
+    await database.query("select 1")
+    locking: Any = await asyncpg.connect(url)
+    async with locking.transaction():
+        await locking.execute("lock table customers in access exclusive mode")
+        task = asyncio.create_task(database.query("select 'held up' from customers", timeout_s=600))
+        await until_running(admin, "held up", expected=True)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await until_running(admin, "held up", expected=False)
+        assert await value_of(database, "1") == 1
+    await locking.close()
+    await database.close()
+
+
 async def test_a_cancelled_scope_leaves_a_clean_session(url: str) -> None:
     database = Database(url, pool_size=1)
     with anyio.move_on_after(0.1) as scope:
@@ -572,6 +593,35 @@ async def test_a_terminated_backend_is_unavailable_once_and_then_replaced(url: s
     await admin.fetchval("select pg_terminate_backend($1, 5000)", pid)
     assert await value_of(database, "pg_backend_pid()") != pid
     await database.close()
+
+
+async def test_what_was_parsed_ahead_is_not_taken_for_what_ran_in_between(url: str) -> None:
+    connection = await text_connection.connect(url, 10)
+    await connection.begin("BEGIN", "select 'ahead'")
+    assert await connection.texts("select 'between'") == [("between",)]
+    statement = await connection.parse("select 'ahead'")
+    assert (await connection.first_rows(statement, [], 10, 100)).rows == [("ahead",)]
+    await connection.end(1)
+
+
+async def test_a_transaction_that_cannot_begin_is_told_and_not_what_is_wrong_with_the_statement(url: str) -> None:
+    connection = await text_connection.connect(url, 10)
+    with pytest.raises(Refusal) as caught:
+        await connection.begin("BEGIN; SET LOCAL nothing = 1", "selec 1")
+    assert (caught.value.sqlstate, caught.value.message) == (
+        "42704",
+        'unrecognized configuration parameter "nothing"',
+    )
+    await connection.end(1)
+
+
+async def test_a_statement_that_is_wrong_is_told_when_it_is_its_turn(url: str) -> None:
+    connection = await text_connection.connect(url, 10)
+    await connection.begin("BEGIN", "selec 1")
+    with pytest.raises(Refusal) as caught:
+        await connection.parse("selec 1")
+    assert (caught.value.sqlstate, caught.value.position) == ("42601", 1)
+    await connection.end(1)
 
 
 async def test_an_error_costs_no_connection(url: str) -> None:

@@ -62,8 +62,8 @@ class Audit:
             ending = {"outcome": "error", "error": "internal"}
             raise
         finally:
-            took = {"duration_ms": round((time.perf_counter() - started) * 1000, 3)}
-            logs.audit(self._identity | _request(ctx) | ending | took)
+            took_ms = round((time.perf_counter() - started) * 1000, 3)
+            logs.audit({**self._identity, **_request(ctx), **ending, "duration_ms": took_ms})
         return result
 
     def _of_result(self, result: HandlerResult) -> dict[str, Any]:
@@ -77,7 +77,7 @@ class Audit:
         text = _text(wire)
         line["output_characters"] = len(text)
         if self._log_results == "preview":
-            line["output"] = _head(text, _PREVIEW_CHARACTERS)
+            line["output"] = _head_of_any(text, _PREVIEW_CHARACTERS)
         elif self._log_results == "full":
             line["output"] = redact(wire)
         return line
@@ -129,6 +129,10 @@ def _head(text: str, characters: int) -> str:
     """Return the beginning of a text without its secrets, in a time that does not grow with the text."""
     if len(text) <= _MOST_NAME_CHARACTERS:
         return _head_of_short(text, characters)
+    return _head_of_any(text, characters)
+
+
+def _head_of_any(text: str, characters: int) -> str:
     # Redacted before it is cut, or half a secret would no longer look like one; so the end of the window goes too.
     window = redact_text(text[: 2 * characters + _LONGEST_UNSEEN])
     return (window if len(text) <= 2 * characters + _LONGEST_UNSEEN else window[:-_LONGEST_UNSEEN])[:characters]

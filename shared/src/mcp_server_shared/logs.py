@@ -72,6 +72,9 @@ class StderrLines(logging.Handler):
 
     def _queue(self, line: bytes) -> None:
         line += b"\n"
+        if len(line) <= _CHUNK:
+            self._backlog.append(line)
+            return
         self._backlog.extend(line[start : start + _CHUNK] for start in range(0, len(line), _CHUNK))
 
     def flush(self) -> None:
@@ -111,7 +114,7 @@ def audit(line: dict[str, Any]) -> None:
     """Log one call, in JSON values that are redacted already; to stderr without a record, which costs too much."""
     match logging.root.handlers:
         case [StderrLines() as stderr] if is_audited():
-            stderr.write_soon(_encoded({"time": timestamp(time.time()), "level": "info"} | line))
+            stderr.write_soon(_encoded({"time": timestamp(time.time()), "level": "info", **line}))
         case _:
             _audit_logger.info(line)
 

@@ -264,8 +264,8 @@ class Rendering:
 def _length(value: Any, line: str | None = None) -> int:
     """Return how many characters a row or the facts, as JSON the `line`, take in either form, at most."""
     line = compact(value) if line is None else line
-    shown = show_invisible(line)
-    return len(shown) if _is_carriable(line) else max(len(shown), len(compact(carriable(value))))
+    shown = len(show_invisible(line))
+    return shown if _is_carriable(line) else max(shown, len(compact(carriable(value))))
 
 
 def _characters_within(text: str, room: int) -> int:
@@ -307,6 +307,8 @@ def compact(value: Any) -> str:
 
 def _is_carriable(text: str) -> bool:
     """Whether JSON can carry a text as it is, and nothing in it would be taken for the notation of what it cannot."""
+    if text.isascii():  # which a string knows of itself
+        return True
     try:
         text.encode()  # faster than a search, and text is long
     except UnicodeEncodeError:

@@ -8,11 +8,11 @@ JSON without sessions. The load comes from one process: on a machine with two co
 
 import asyncio
 import json
+import os
 import re
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -21,10 +21,10 @@ from itertools import chain
 from pathlib import Path
 from statistics import quantiles
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import IO, Any, Self, cast
 
 import uvloop
-from client import ENVELOPE, Era, ServerFailed, server_environment
+from client import ENVELOPE, SERVER_TIMEOUT_S, Era, ServerFailed, server_environment
 from node import NODE, PEERS
 
 from comparisons import PORTIONS, Comparison, in_portions, in_rounds
@@ -37,7 +37,8 @@ FILE_BYTES = 4_000
 
 Call = tuple[str, dict[str, Any]]
 
-_LONGEST_LIFE_S = 300.0
+_START_BYTES = 10_000
+_LOOKED_AGAIN_S = 0.01
 _SERVERS = Path(__file__).parents[1] / "servers"
 
 
@@ -114,24 +115,27 @@ def _figures(parts: Sequence[tuple[list[float], float]]) -> Iterator[tuple[str, 
 
 @contextmanager
 def _serving(command: Sequence[str]) -> Generator[int]:
-    """Run a server until the end; yield its port."""
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=server_environment()) as process:
-        assert process.stderr is not None
-        watchdog = threading.Timer(_LONGEST_LIFE_S, process.terminate)
-        watchdog.start()
+    """Run a server until the end; yield its port. Its log goes into a file: to read it would slow the load down."""
+    with (
+        tempfile.TemporaryFile() as log,
+        subprocess.Popen(command, stderr=log, env=server_environment()) as process,
+    ):
         try:
-            for line in process.stderr:
-                if found := re.search(r"serves at http://127\.0\.0\.1:(\d+)/mcp;", line):
-                    break
-            else:
-                raise ServerFailed("ended before it served")
-            log = threading.Thread(target=process.stderr.read)
-            log.start()
-            yield int(found[1])
+            yield _port(process, log)
         finally:
-            watchdog.cancel()
             process.terminate()
-    log.join()
+
+
+def _port(process: subprocess.Popen[bytes], log: IO[bytes]) -> int:
+    deadline = time.monotonic() + SERVER_TIMEOUT_S
+    while time.monotonic() < deadline:
+        has_ended = process.poll() is not None
+        if found := re.search(rb"serves at http://127\.0\.0\.1:(\d+)/mcp;", os.pread(log.fileno(), _START_BYTES, 0)):
+            return int(found[1])
+        if has_ended:
+            break
+        time.sleep(_LOOKED_AGAIN_S)
+    raise ServerFailed("does not serve")
 
 
 def _request(port: int, era: Era, tool: str, arguments: dict[str, Any]) -> bytes:

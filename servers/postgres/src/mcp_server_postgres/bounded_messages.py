@@ -2,6 +2,9 @@
 
 The driver collects a whole row before it hands it on: one cell of 200 MB would cost several times that. Here long
 values are cut while they arrive, whatever statement they come from.
+
+It also keeps to itself what the server answers to statements that the driver does not know of, since they were sent
+right before one of its own, to save a round trip.
 """
 
 import asyncio
@@ -17,7 +20,9 @@ _COUNT = Struct("!H")
 _LENGTH = Struct("!i")
 _CONTINUATION_BYTES = bytes(range(0x80, 0xC0))  # of UTF-8: a character has one byte that is none of these
 _ROW = b"D"
-_SAID_BY_THE_SERVER = frozenset((b"E", b"N"))  # errors and notices
+_ERROR, _DONE, _READY = b"E", b"C", b"Z"
+_SAID_BY_THE_SERVER = frozenset((_ERROR, b"N"))  # errors and notices
+_ANSWERS = frozenset((_ERROR, _DONE, _READY))  # to statements that return no rows
 _LONGEST_SAYING = 32_768
 
 
@@ -37,6 +42,17 @@ class BoundedMessages(asyncio.Protocol):
         self._rest = b""  # the beginning of a header
         self._passing = 0  # bytes still to come of a message that is passed on as it is
         self._cutting: _CutRow | _CutSaying | None = None
+        self._awaits_answers = False
+        self.error: dict[str, str] = {}
+
+    def expect_answers(self) -> None:
+        """Keep what the server answers next, up to the end of one query of statements that return no rows.
+
+        Then `error` holds the fields of the error that there was, by their letters; it is empty when there was none.
+        https://www.postgresql.org/docs/current/protocol-error-fields.html
+        """
+        self._awaits_answers = True
+        self.error = {}
 
     def data_received(self, data: bytes) -> None:
         """Take what the network brought: any number of messages, the first and the last perhaps in part."""
@@ -47,6 +63,14 @@ class BoundedMessages(asyncio.Protocol):
             start = position = self._cut(self._cutting, data, 0)
         while self._cutting is None and position + _HEADER.size <= len(data):
             kind, length = _HEADER.unpack_from(data, position)
+            if self._awaits_answers and kind in _ANSWERS:
+                end = position + 1 + length
+                if end > len(data):
+                    break
+                self._pass_on(data[start:position])
+                self._keep(kind, data[position + _HEADER.size : end])
+                start = position = end
+                continue
             cutting = self._cutter(kind, length - _LENGTH.size)
             if cutting is None:
                 position += 1 + length
@@ -89,6 +113,13 @@ class BoundedMessages(asyncio.Protocol):
             kind, body = cutting.message()
             self._pass_on(_HEADER.pack(kind, len(body) + _LENGTH.size) + body)
         return position
+
+    def _keep(self, kind: bytes, body: bytes) -> None:
+        if kind == _READY:
+            self._awaits_answers = False
+        elif kind == _ERROR:
+            fields = body.decode(errors="replace").split("\0")
+            self.error = {field[0]: field[1:] for field in fields if field}
 
     def _pass_on(self, data: bytes) -> None:
         if data:

@@ -39,8 +39,12 @@ class ConnectionPool:
         self.aside: set[TextConnection] = set()
         self._is_closed = False
 
-    async def begin(self, transaction: str) -> TextConnection:
+    async def begin(self, transaction: str, ahead: str = "") -> TextConnection:
         """Wait for a connection and open a transaction in it.
+
+        Args:
+            transaction: statements of our own.
+            ahead: what the connection will be asked to parse first, see `TextConnection.begin`.
 
         Raises:
             InvalidAddress, Refusal, ConnectionLost: no connection can be made.
@@ -48,11 +52,14 @@ class ConnectionPool:
         await self._places.acquire()
         try:
             while (connection := await self._reusable()) is not None:
-                if await self._began(connection, transaction):
+                if await self._began(connection, transaction, ahead):
                     return connection
             connection = await self._new()
             try:
-                await connection.run(transaction)
+                await connection.begin(transaction, ahead)
+            except asyncio.CancelledError:
+                self.take_back(connection)
+                raise
             except BaseException:
                 self.discard(connection)
                 raise
@@ -71,7 +78,7 @@ class ConnectionPool:
         self._places.release()
 
     def take_back(self, connection: TextConnection) -> None:
-        """Give back a connection that was set aside."""
+        """Give back a connection that has no place, or no longer."""
         self.aside.discard(connection)
         _start(self._wipe(connection, frees_place=False), self._wiping)
 
@@ -104,10 +111,10 @@ class ConnectionPool:
         timer.cancel()
         return connection
 
-    async def _began(self, connection: TextConnection, transaction: str) -> bool:
+    async def _began(self, connection: TextConnection, transaction: str, ahead: str) -> bool:
         """Open a transaction in an idle connection; return False if it turns out to have ended meanwhile."""
         try:
-            await connection.run(transaction)
+            await connection.begin(transaction, ahead)
         except ConnectionLost:
             self.discard(connection)
             return False
@@ -115,6 +122,9 @@ class ConnectionPool:
             self.discard(connection)
             if error.sqlstate.startswith(_SESSION_HAS_ENDED):
                 return False
+            raise
+        except asyncio.CancelledError:  # it may wait for a lock, and only a wipe has the server stop that
+            self.take_back(connection)
             raise
         except BaseException:
             self.discard(connection)

@@ -19,11 +19,11 @@ from mcp_server_shared import errors
 
 from mcp_server_postgres import catalog_queries, sql_errors, values
 from mcp_server_postgres.costs import refuse_costly
-from mcp_server_postgres.results import WHOLE, Limits, QueryResult, Rows
+from mcp_server_postgres.results import MOST_SORTED_ROWS, WHOLE, Limits, QueryResult, Rows
 from mcp_server_postgres.sessions import Session
 from mcp_server_postgres.snapshots import IDLE_LIFETIME_S, Snapshots
 from mcp_server_postgres.sql_errors import NO_SUCH_HOST, ConnectionLost, InvalidAddress, Refusal
-from mcp_server_postgres.statements import first_word
+from mcp_server_postgres.statements import first_word, limited
 from mcp_server_postgres.values import JsonValue
 
 if TYPE_CHECKING:
@@ -121,7 +121,8 @@ class Database:
         """
         check_statement(sql)
         limits = Limits(max_rows, max_cell_characters, max_characters)
-        async with self.session(timeout_s) as session:
+        ahead = (limited(sql, MOST_SORTED_ROWS) or sql) if max_cost is None and self._audit is None else ""
+        async with self.session(timeout_s, ahead=ahead) as session:
             if max_cost is not None:
                 await refuse_costly(session, sql, params, max_cost)
             rows = await session.run(sql, params, max_cell_characters=max_cell_characters, may_limit=True)
@@ -153,17 +154,20 @@ class Database:
             raise sql_errors.expected(error, "") from error
 
     @asynccontextmanager
-    async def session(self, timeout_s: float = 30.0, *, leftovers: str = "") -> AsyncGenerator[Session]:
+    async def session(
+        self, timeout_s: float = 30.0, *, leftovers: str = "", ahead: str = ""
+    ) -> AsyncGenerator[Session]:
         """Yield a session whose statements share one read-only transaction, rolled back at its end.
 
         Args:
             timeout_s: for all statements together, the wait for a connection included.
+            ahead: the statement that will be run first, where that is known; it saves a round trip.
             leftovers: a statement of our own that clears what a rollback does not; it runs at the end in any case.
 
         Raises:
             ExpectedError: anything that a statement, the server or the network does wrong; it ends the session.
         """
-        async with self._session(f"{_READING}; {_settings(timeout_s)}", timeout_s) as session:
+        async with self._session(f"{_READING}; {_settings(timeout_s)}", timeout_s, ahead) as session:
             session.connection.leftovers = leftovers
             yield session
 
@@ -217,10 +221,10 @@ class Database:
         return ""
 
     @asynccontextmanager
-    async def _session(self, transaction: str, timeout_s: float) -> AsyncGenerator[Session]:
+    async def _session(self, transaction: str, timeout_s: float, ahead: str = "") -> AsyncGenerator[Session]:
         session: Session | None = None
         try:
-            async with self._lent(transaction, timeout_s) as connection:
+            async with self._lent(transaction, timeout_s, ahead) as connection:
                 session = Session(connection)
                 if self._audit is not None:
                     self.role_facts = await self._audit(session)
@@ -234,11 +238,11 @@ class Database:
         raise sql_errors.expected(refusal, sql, await self._did_you_mean(refusal, sql)) from refusal
 
     @asynccontextmanager
-    async def _lent(self, transaction: str, timeout_s: float) -> "AsyncGenerator[TextConnection]":
+    async def _lent(self, transaction: str, timeout_s: float, ahead: str) -> "AsyncGenerator[TextConnection]":
         """Yield a connection inside a transaction; its release rolls back and wipes, even when cancelled."""
         deadline = asyncio.get_running_loop().time() + timeout_s
         pool = await self._open_pool()
-        connection = await self._begin(pool, transaction, deadline)
+        connection = await self._begin(pool, transaction, ahead, deadline)
         try:
             async with self._within(deadline - asyncio.get_running_loop().time(), told_s=timeout_s):
                 yield connection
@@ -268,11 +272,11 @@ class Database:
                 self._pool = ConnectionPool(dsn, size=self._pool_size, connect_timeout_s=self._connect_timeout_s)
             return self._pool
 
-    async def _begin(self, pool: "ConnectionPool", transaction: str, deadline: float) -> "TextConnection":
+    async def _begin(self, pool: "ConnectionPool", transaction: str, ahead: str, deadline: float) -> "TextConnection":
         # Causes are left out: the driver's messages quote pieces of the URL.
         try:
             async with asyncio.timeout_at(deadline):
-                return await self._begin_at_the_cost_of_snapshots(pool, transaction)
+                return await self._begin_at_the_cost_of_snapshots(pool, transaction, ahead)
         except Refusal as error:
             raise sql_errors.refused_connection(error, self._address, self._how_to_connect) from None
         except ConnectionLost as error:
@@ -288,10 +292,12 @@ class Database:
                 hint=f"{self._how_to_connect} Percent-encode special characters in the password.",
             ) from None
 
-    async def _begin_at_the_cost_of_snapshots(self, pool: "ConnectionPool", transaction: str) -> "TextConnection":
+    async def _begin_at_the_cost_of_snapshots(
+        self, pool: "ConnectionPool", transaction: str, ahead: str
+    ) -> "TextConnection":
         while True:
             try:
-                return await pool.begin(transaction)
+                return await pool.begin(transaction, ahead)
             except Refusal as error:
                 if error.sqlstate != _TOO_MANY_CONNECTIONS or not self._snapshots.drop_oldest():
                     raise

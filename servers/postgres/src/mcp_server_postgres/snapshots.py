@@ -9,6 +9,7 @@ import secrets
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from mcp_server_shared import errors
@@ -27,19 +28,22 @@ class Snapshot:
     """The rows of one statement as of one moment, for one caller.
 
     Attributes:
-        handle: finds it again; nobody can guess it.
         rows: what is left to show.
         connection: where the rest of the rows is; None once all are read.
     """
 
     def __init__(self, caller: str, rows: Rows, connection: "TextConnection | None", ends_at: float) -> None:
-        self.handle = secrets.token_urlsafe(12)
         self.caller = caller
         self.rows = rows
         self.connection = connection
         self.ends_at = ends_at
         self.in_turn = asyncio.Lock()
         self.timer: asyncio.TimerHandle | None = None
+
+    @cached_property
+    def handle(self) -> str:
+        """What finds it again; nobody can guess it."""
+        return secrets.token_urlsafe(12)
 
 
 class Snapshots:

@@ -17,6 +17,7 @@ import ssl
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from struct import Struct
 from types import SimpleNamespace
 from typing import Any, TypeAlias, cast
 
@@ -29,6 +30,7 @@ from mcp_server_postgres.sql_errors import NO_SUCH_HOST, ConnectionLost, Invalid
 from mcp_server_postgres.values import Type
 
 _RESET_TIMEOUT_S = 5
+_QUERY_HEADER = Struct("!cI")
 _LEAST_LONG_VALUE = 65_536  # bytes; values below are not worth the trouble to cut on their way
 _MOST_BYTES_A_CHARACTER = 4
 
@@ -89,6 +91,7 @@ class TextConnection(asyncpg.Connection):
 
     types: dict[int, Type]
     leftovers: str
+    _ahead: tuple[str, Statement | Refusal] | None = None  # what `begin` had parsed, as long as nothing else has run
     _messages: BoundedMessages
     _max_cell_characters = UNLIMITED
 
@@ -104,6 +107,7 @@ class TextConnection(asyncpg.Connection):
         """End the transaction and forget everything that a statement may have left in the session."""
         self._limit_cells(UNLIMITED)
         leftovers, self.leftovers = self.leftovers, ""
+        self._ahead = None
         with plain_errors():
             async with asyncio.timeout(timeout or _RESET_TIMEOUT_S):
                 await self.execute(f"{_RESET}; {leftovers}")
@@ -115,17 +119,51 @@ class TextConnection(asyncpg.Connection):
 
     async def run(self, sql: str) -> None:
         """Run statements of our own that return nothing, in one round trip."""
+        self._ahead = None
         with plain_errors():
             await self.execute(sql)
+
+    async def begin(self, transaction: str, ahead: str = "") -> None:
+        """Open a transaction and have the server parse the statement that comes next, in one round trip.
+
+        Args:
+            transaction: statements of our own that return nothing.
+            ahead: what `parse` will be asked for first; what is wrong with it is told then. Empty if that is not known.
+        """
+        if not ahead:
+            await self.run(transaction)
+            return
+        query = transaction.encode() + b"\0"
+        self._messages.expect_answers()
+        self._transport.write(_QUERY_HEADER.pack(b"Q", len(query) + 4) + query)
+        try:
+            parsed: Statement | Refusal = await self.parse(ahead)
+        except Refusal as refusal:
+            parsed = refusal
+        except ConnectionLost:
+            self._raise_for_transaction()
+            raise
+        self._raise_for_transaction()
+        self._ahead = ahead, parsed
+
+    def _raise_for_transaction(self) -> None:
+        if error := self._messages.error:
+            raise Refusal(sqlstate=error.get("C", ""), message=error.get("M", ""), detail="", context="", position=0)
 
     async def texts(self, sql: str, *arguments: str) -> list[tuple[str, ...]]:
         """Run a query of our own whose values are never NULL."""
         self._limit_cells(UNLIMITED)
+        self._ahead = None
         with plain_errors():
             return [tuple(record) for record in await self.fetch(sql, *arguments)]
 
     async def parse(self, sql: str) -> Statement:
         """Have the server parse one statement; it refuses several."""
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None and ahead[0] == sql:
+            if isinstance(ahead[1], Refusal):
+                raise ahead[1]
+            return ahead[1]
         with plain_errors():
             prepared = await self.prepare(sql, name="")
         columns = [(attribute.name, attribute.type.oid) for attribute in prepared.get_attributes()]

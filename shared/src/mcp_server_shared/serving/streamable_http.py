@@ -4,8 +4,9 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable
 from contextlib import asynccontextmanager
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any
 
+import anyio
 from mcp.server.auth.middleware.bearer_auth import AuthorizationContext
 from mcp.server.connection import Connection
 from mcp.server.streamable_http import CONTENT_TYPE_JSON, StreamableHTTPServerTransport, check_accept_headers
@@ -145,28 +146,22 @@ async def _until_gone(receive: Receive, serving: Awaitable[None]) -> None:
     Whether it has is looked at once the request takes some time: a task for that costs as much as a short call.
     """
     loop = asyncio.get_running_loop()
-    task = cast("asyncio.Task[None]", asyncio.current_task())
-    cancelled_before = task.cancelling()
+    here = anyio.CancelScope()  # a task's own cancellation would reach into shielded scopes, where calls clean up
     looking: list[asyncio.Task[None]] = []
-    is_gone = False
 
     async def cancel_when_gone() -> None:
-        nonlocal is_gone
         while (await receive())["type"] != "http.disconnect":
             pass
-        is_gone = True
-        task.cancel()
+        here.cancel()
 
     soon = loop.call_later(_LOOKED_AFTER_S, lambda: looking.append(loop.create_task(cancel_when_gone())))
     try:
-        await serving
-    except asyncio.CancelledError:
-        if not is_gone or task.uncancel() > cancelled_before:
-            raise
+        with here:
+            await serving
     finally:
         soon.cancel()
-        for each in looking:
-            each.cancel()
+        for task in looking:
+            task.cancel()
 
 
 class _Sessions(StreamableHTTPSessionManager):
