@@ -89,6 +89,7 @@ async def _listening(proxy: FaultProxy) -> AsyncGenerator[None]:
         connection = asyncio.create_task(proxy.serve(reader, writer))
         connections.add(connection)
         connection.add_done_callback(connections.discard)
+        connection.add_done_callback(lambda _: writer.close())  # also of one that is cancelled before it begins
 
     server = await asyncio.start_server(connected, "127.0.0.1", 0)
     proxy.port = server.sockets[0].getsockname()[1]
@@ -96,6 +97,7 @@ async def _listening(proxy: FaultProxy) -> AsyncGenerator[None]:
         yield
     finally:
         server.close()
-        for connection in connections:
-            connection.cancel()
-        await asyncio.gather(*connections, return_exceptions=True)
+        while connections:  # one that was accepted just before may still come
+            for connection in connections:
+                connection.cancel()
+            await asyncio.gather(*connections, return_exceptions=True)

@@ -17,6 +17,8 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -27,7 +29,7 @@ from client import ServerFailed, StdioClient
 from mcp_server_postgres.embedded import EmbeddedPostgres
 from rivals import NODE, NODE_PACKAGES, NotInstalled, npm_server, python_with
 
-from comparisons import Comparison, Growth, Samples
+from comparisons import PORTIONS, Comparison, Growth, Samples, in_portions
 
 OURS = "mcp-server-postgres"
 RAW = "raw asyncpg"
@@ -47,7 +49,7 @@ Call = tuple[str, dict[str, Any]]
 
 @dataclass(frozen=True, kw_only=True)
 class Side:
-    """A server and how it is asked: the tool that runs SQL, and those that find and describe tables.
+    """A server and how it is asked: the tool that runs SQL, and those that find tables and columns and describe one.
 
     Attributes:
         limits_rows: whether it can be asked for all rows of a big table.
@@ -57,6 +59,7 @@ class Side:
     command: tuple[str, ...]
     sql_tool: str
     search: Call | None = None
+    search_columns: Call | None = None
     describe: Call | None = None
     limits_rows: bool = False
 
@@ -105,6 +108,7 @@ def compare(rounds: int, *, rows: int = BIG_ROWS, tables: int = TABLES) -> Compa
             by_share[share] = rivals.sides(server.start().replace("@/sample?", f"@/{name}?"))
         for number in range(rounds + 1):
             figures = [*asyncio.run(_raw(server.start().replace("@/sample?", f"@/share_{_SHARES[-1]}?")))]
+            figures += _select_1(by_share[_SHARES[-1]], skipped)
             for sides in zip(*by_share.values(), strict=True):
                 name = sides[0].name
                 if name in skipped:
@@ -121,19 +125,40 @@ def compare(rounds: int, *, rows: int = BIG_ROWS, tables: int = TABLES) -> Compa
     return Comparison(OURS, samples, skipped, growth)
 
 
+def _select_1(sides: list[Side], skipped: dict[str, str]) -> Iterator[tuple[str, str, float]]:
+    """Yield what the shortest statement takes of each side, all running, a few statements at a time in turn."""
+
+    def portion(client: Client) -> list[float]:
+        return [client.run("select 1") * 1e3 for _ in range(SELECTS // PORTIONS)]
+
+    with ExitStack() as stack:
+        clients = {side.name: stack.enter_context(Client(side)) for side in sides if side.name not in skipped}
+        for name, client in clients.items():
+            try:
+                client.open()
+            except ServerFailed as error:
+                skipped[name] = str(error)
+        asked = {name: partial(portion, client) for name, client in clients.items()}
+        in_portions(asked, skipped)  # as long a time to warm up
+        for name, portions in in_portions(asked, skipped).items():
+            yield "SELECT 1, p50 (us)", name, median(chain(*portions))
+
+
 def _measured(side: Side) -> Iterator[tuple[str, float]]:
     with Client(side) as client:
         client.open()
         yield "tools/list (bytes)", len(client.request("tools/list"))
         for _ in range(20):
             client.run("select 1")
-        yield "SELECT 1, p50 (us)", median(client.run("select 1") for _ in range(SELECTS)) * 1e3
         yield "answer of 10 orders (bytes)", len(client.call(side.sql_tool, {"sql": ORDERS}))
         milliseconds, overtaken = client.all_at_once(SLEEP, CALLERS)
         yield f"{CALLERS} callers at once, 10 ms each (ms)", milliseconds
         yield f"{CALLERS} callers: most that overtook one", overtaken
         if side.search:
             yield "find a table among thousands (ms)", median(client.milliseconds(side.search) for _ in range(5))
+        if side.search_columns:
+            found = median(client.milliseconds(side.search_columns) for _ in range(5))
+            yield "find a column among those of thousands (ms)", found
         if side.describe:
             yield "describe a table among thousands (ms)", median(client.milliseconds(side.describe) for _ in range(5))
         if side.limits_rows:
@@ -239,6 +264,7 @@ class _Rivals:
                 command=(str(Path(sys.executable).with_name(OURS)), url, "--pool-size", "10"),
                 sql_tool="query",
                 search=("search_objects", {"pattern": "table_00043", "kinds": ["table"]}),
+                search_columns=("search_objects", {"pattern": "hash", "kinds": ["column"]}),
                 describe=("describe_table", {"table": "table_00043"}),
                 limits_rows=True,
             ),
