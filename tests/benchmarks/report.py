@@ -1,10 +1,14 @@
-"""What was measured, as a table for people and as JSON for programs."""
+"""What was measured, as tables for people and as JSON for programs."""
 
 import json
-from collections.abc import Iterator, Sequence
+import os
+import platform
+import time
+from collections.abc import Iterator, Mapping
 from statistics import median
 from typing import Any
 
+from aims import Judgement, judged
 from comparisons import Comparison
 from growth import curve
 
@@ -43,19 +47,59 @@ def _summary(values: list[float]) -> tuple[float, float, float]:
     return median(values), min(values), max(values)
 
 
-def as_json(compared: Sequence[Comparison], rounds: int) -> str:
+def aims(compared: Mapping[str, Comparison]) -> str:
+    """Return which aims are met, as a table."""
+    lines = [f"{'aim':<98}{'figure':>10}{'limit':>10}"]
+    lines += [_judged(judgement) for judgement in judged(compared)]
+    return "\n".join(lines) + "\n"
+
+
+def _judged(judgement: Judgement) -> str:
+    aim = judgement.aim
+    what = f"{aim.comparison}: {judgement.measure}, {judgement.side}{f' to {aim.than}' if aim.than else ''}"
+    limit = f"<= {aim.at_most:g}" if aim.at_most is not None else f">= {aim.at_least:g}"
+    return f"{what:<98}{judgement.figure:>10,.2f}{limit:>10}{'' if judgement.is_met else '  missed'}"
+
+
+def as_json(compared: Mapping[str, Comparison], rounds: int) -> str:
     """Return every figure of every round."""
-    report: dict[str, Any] = {"rounds": rounds, "measures": {}, "growth": {}, "skipped": {}}
-    for comparison in compared:
-        for measure, sides in comparison.samples.items():
-            report["measures"][measure] = {name: _named(values) | {"rounds": values} for name, values in sides.items()}
-        for measure, sides in comparison.growth.items():
-            report["growth"][measure] = {
-                name: {"curve": curve(sizes)} | {str(size): _named(values) for size, values in sizes.items()}
-                for name, sizes in sides.items()
-            }
-        report["skipped"] |= comparison.skipped
+    report: dict[str, Any] = {"rounds": rounds}
+    for title, comparison in compared.items():
+        report[title] = {
+            "measures": {
+                measure: {name: _named(values) | {"rounds": values} for name, values in sides.items()}
+                for measure, sides in comparison.samples.items()
+            },
+            "growth": {
+                measure: {
+                    name: {"curve": curve(sizes)} | {str(size): _named(values) for size, values in sizes.items()}
+                    for name, sizes in sides.items()
+                }
+                for measure, sides in comparison.growth.items()
+            },
+            "skipped": comparison.skipped,
+        }
     return json.dumps(report, indent=2) + "\n"
+
+
+def as_page(compared: Mapping[str, Comparison], rounds: int) -> str:
+    """Return everything that was printed, as a page of Markdown."""
+    machine = (
+        f"{platform.system()}, {platform.machine()}, {os.cpu_count()} processors, Python {platform.python_version()}"
+    )
+    parts = [_PAGE.format(rounds=rounds, date=time.strftime("%Y-%m-%d", time.gmtime()), machine=machine)]
+    parts.append(f"## Aims\n\n```text\n{aims(compared)}```\n")
+    parts += [f"## {title}\n\n```text\n{table(comparison)}```\n" for title, comparison in compared.items()]
+    return "\n".join(parts)
+
+
+_PAGE = """# What was measured
+
+Written by `.venv/bin/python tests/benchmarks/run.py --page docs/benchmarks.md`, on {date}: {rounds} rounds, the median,
+the lowest and the highest figure, beside what each server is compared with, in the same run on the same machine
+({machine}). The ratios carry over to other machines, the figures do not. An aim names the figure that is furthest from
+it; what stands at the end of a line is how a figure grows with the data or the callers.
+"""
 
 
 def _named(values: list[float]) -> dict[str, Any]:

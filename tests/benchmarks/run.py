@@ -13,10 +13,11 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from aims import SERVERS
 from comparisons import Comparison, taken_in_turn
 from measures import BENCHMARKS, python_floor
 from profiles import KINDS, NoProfile, profile
-from report import as_json, table
+from report import aims, as_json, as_page, table
 from targets import YARDSTICK, Target, ours, targets
 
 DEFAULT_ROUNDS = 7
@@ -34,9 +35,11 @@ def main() -> None:
             _profile(options.profile, Path(directory), options.profiles)
             return
         compared = _compare(options.names or [*BENCHMARKS, *COMPARISONS], Path(directory), options.rounds)
-    sys.stdout.write("\n".join(map(table, compared)))
+    sys.stdout.write("\n".join([*map(table, compared.values()), aims(compared)]))
     if options.json:
         options.json.write_text(as_json(compared, options.rounds))
+    if options.page:
+        options.page.write_text(as_page(compared, options.rounds))
 
 
 def _options() -> argparse.Namespace:
@@ -45,6 +48,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("names", nargs="*", metavar="name", help=f"benchmarks to run: {', '.join(known)} (all)")
     parser.add_argument("--rounds", type=int, default=DEFAULT_ROUNDS, help="default: %(default)s, and one to warm up")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure to FILE")
+    parser.add_argument("--page", type=Path, metavar="FILE", help="write what is printed to FILE, as Markdown")
     parser.add_argument("--profile", choices=KINDS, help="instead, show where our servers' time goes")
     parser.add_argument("--profiles", type=Path, metavar="DIR", default=Path(), help="where profiles go (here)")
     options = parser.parse_args()
@@ -62,14 +66,14 @@ def _profile(kind: str, directory: Path, folder: Path) -> None:
             sys.stdout.write(f"{target.name}: no profile: {reason}\n")
 
 
-def _compare(names: list[str], directory: Path, rounds: int) -> list[Comparison]:
-    compared: list[Comparison] = []
+def _compare(names: list[str], directory: Path, rounds: int) -> dict[str, Comparison]:
+    compared: dict[str, Comparison] = {}
     if shared := [name for name in names if name in BENCHMARKS]:
         skipped: dict[str, str] = {}
-        compared.append(_measure(targets(directory, skipped), shared, rounds, skipped))
+        compared[SERVERS] = _measure(targets(directory, skipped), shared, rounds, skipped)
     for name in (name for name in names if name in COMPARISONS):
         sys.stderr.write(f"{name}\n")
-        compared.append(importlib.import_module(f"comparisons.{name}").compare(rounds))
+        compared[name] = importlib.import_module(f"comparisons.{name}").compare(rounds)
     return compared
 
 
