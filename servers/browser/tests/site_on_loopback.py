@@ -28,6 +28,7 @@ class Received:
     method: str
     path: str
     body: str
+    authorization: str | None = None
 
 
 Handler = Callable[[Received], Reply]
@@ -83,7 +84,7 @@ class _Request(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         length = int(self.headers.get("Content-Length") or 0)
         body = self.rfile.read(length).decode(errors="replace")
-        reply = self._site.answer(Received(self.command, self.path, body))
+        reply = self._site.answer(Received(self.command, self.path, body, self.headers["Authorization"]))
         if reply.wait is not None:
             reply.wait.wait(20)
         data = reply.body.encode("utf-8", "surrogatepass") if isinstance(reply.body, str) else reply.body

@@ -173,7 +173,8 @@ def test_an_answer_with_nothing_in_it_is_told(show: Show, site: Site) -> None:
 
 def test_a_page_that_wants_a_password_by_http_says_so(browser: Browser, site: Site) -> None:
     url = site.put(Reply("no", 401, {"WWW-Authenticate": 'Basic realm="x"'}))
-    assert browser.call("open_page", url=url).error == "unauthenticated"
+    refused = browser.call("open_page", url=url)
+    assert (refused.error, "a secret with a user for this origin" in refused.raw) == ("unauthenticated", True)
 
 
 def test_a_pdf_that_is_opened_is_kept_since_nobody_can_read_it_on_the_page(browser: Browser, site: Site) -> None:

@@ -5,12 +5,17 @@ import html
 import io
 import json
 import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
 from urllib.parse import quote, quote_plus
 
 import pytest
-from browsing import HIDDEN, Browser, Show
-from mcp_server_web_browser.secret_values import Redactor
-from site_on_loopback import Reply, Site
+from browsing import HIDDEN, Browser, Show, browsing
+from mcp_server_web_browser.secret_values import Redactor, Secrets
+from mcp_server_web_browser.server import build_server
+from mcp_server_web_browser.settings import Settings
+from site_on_loopback import Received, Reply, Site
 
 ENCODINGS = {
     "plain": HIDDEN,
@@ -183,3 +188,96 @@ def test_headers_that_carry_credentials_are_left_out(show_granted: Show, site: S
     headers = tab.ok("read_request", number=row[0]).text
     assert "abcdef123456" not in headers
     assert "t0ken" not in headers
+
+
+def asking(received: Received) -> Reply:
+    """Ask for a user name and password by HTTP; show what was given, in both forms."""
+    if received.authorization is None:
+        return Reply("no", 401, {"WWW-Authenticate": 'Basic realm="x"'})
+    given = base64.b64decode(received.authorization.removeprefix("Basic ")).decode()
+    return Reply(f"<h1>Welcome</h1><p>{received.authorization}<p>{given}")
+
+
+@pytest.fixture
+def secrets_of(chromium: Path, site: Site, tmp_path: Path) -> Iterator[Callable[[str], Browser]]:
+    """Return what starts a browser with a file of secrets."""
+    with ExitStack() as stack:
+
+        def started(secrets: str) -> Browser:
+            file = tmp_path / "secrets.toml"
+            file.write_text(secrets)
+            settings = Settings(
+                executable=chromium,
+                allow_host=(f"127.0.0.1:{site.port}", f"localhost:{site.port}"),
+                allow_secrets=True,
+                secrets_file=file,
+            )
+            return stack.enter_context(browsing(lambda: build_server(settings)))
+
+        yield started
+
+
+def table(name: str, origin: str) -> str:
+    return f'[{name}]\norigins = ["{origin}"]\nuser = "{name}"\nvalue = "password-of-{name}"\n'
+
+
+def test_a_password_asked_for_by_http_is_given_and_never_shown(
+    secrets_of: Callable[[str], Browser], site: Site
+) -> None:
+    browser = secrets_of(table("staging", site.url("")))
+    tab = browser.open(site.put(asking))
+    answers = [tab.first, tab.see(), tab.ok("read_page_text"), tab.ok("list_requests")]
+    raw = "".join(answer.raw for answer in answers)
+    assert 'heading "Welcome"' in raw
+    assert "password-of" not in raw
+    assert base64.b64encode(b"staging:password-of-staging").decode()[12:30] not in raw
+
+
+def test_a_password_asked_for_by_http_goes_to_its_own_origin_alone(
+    secrets_of: Callable[[str], Browser], site: Site
+) -> None:
+    browser = secrets_of(table("staging", site.url("")))
+    path = site.put(asking).partition(str(site.port))[2]
+    already = len(site.received)
+    assert browser.call("open_page", url=site.url(path, host="localhost")).error == "unauthenticated"
+    assert [received.authorization for received in site.received[already:]] == [None]
+
+
+def test_of_several_passwords_for_http_a_context_has_that_of_the_origin_it_was_opened_for(
+    secrets_of: Callable[[str], Browser], site: Site
+) -> None:
+    local = site.url("", host="localhost")
+    browser = secrets_of(table("here", site.url("")) + table("local", local))
+    url = site.put(asking)
+    elsewhere = url.replace("127.0.0.1", "localhost")
+    assert "Welcome" in browser.open(url).first.text
+    tab = browser.open(elsewhere)
+    assert "Welcome" in tab.first.text
+    refused = tab.call("navigate", url=url)
+    assert (refused.error, "open_page without a context" in refused.raw) == ("unauthenticated", True)
+
+
+def test_a_password_that_is_refused_shows_what_the_page_says(secrets_of: Callable[[str], Browser], site: Site) -> None:
+    browser = secrets_of(table("staging", site.url("")))
+    url = site.put(Reply("<p>Not that one", 401, {"WWW-Authenticate": 'Basic realm="x"'}))
+    first = browser.open(url).first.text
+    assert "Not that one" in first
+    assert "401" in first
+
+
+@pytest.mark.parametrize(
+    ("origin", "written"),
+    [
+        ("https://Shop.example", "https://shop.example"),
+        ("https://shop.example:443/path", "https://shop.example"),
+        ("http://[::1]:8080", "http://[::1]:8080"),
+    ],
+)
+def test_an_origin_is_given_as_browsers_write_it(tmp_path: Path, origin: str, written: str) -> None:
+    file = tmp_path / "secrets.toml"
+    file.write_text(table("shop", origin))
+    assert Secrets(file).http_credentials("about:blank") == {
+        "username": "shop",
+        "password": "password-of-shop",
+        "origin": written,
+    }

@@ -324,16 +324,16 @@ class Contexts:
             await self._egress.addresses(destination.host, destination.port)
 
     async def open(
-        self, caller: str, handle: str | None = None, *, state: Any = None, passing: bool = False, **options: Any
+        self, caller: str, handle: str | None = None, *, url: str = "", state: Any = None, passing: bool = False
     ) -> Context:
         """Return a context: the one of the handle, one revived from what was saved of it, or a fresh one.
 
         Args:
             caller: whose it is.
             handle: of a context, open or expired.
+            url: what will be opened in it.
             state: cookies and storage to begin with.
             passing: for one call alone.
-            options: of Playwright's `new_context`.
         """
         if handle is not None:
             try:
@@ -354,7 +354,7 @@ class Contexts:
                     viewport=_VIEWPORT,
                     accept_downloads=True,
                     storage_state=state,
-                    **options,
+                    http_credentials=self.secrets.http_credentials(url),  # pyright: ignore[reportArgumentType] - as above
                 )
             except BaseException:
                 await proxy.__aexit__()
@@ -433,7 +433,7 @@ class Contexts:
     async def passing_page(self, caller: str, url: str) -> AsyncGenerator[Page]:
         """Open a URL in a context of its own for one call."""
         await self.judge(url)
-        context = await self.open(caller, passing=True)
+        context = await self.open(caller, url=url, passing=True)
         try:
             page = await self.open_page(context)
             async with page.turn():

@@ -463,8 +463,12 @@ class Page:
                 self.events.append(f"the server answered {self.status}: nothing to show")
                 return
             if "ERR_INVALID_AUTH_CREDENTIALS" in error.message:
-                wanted = "The page wants a user name and password by HTTP, which nobody can give here."
-                raise Unauthenticated(wanted) from error
+                raise Unauthenticated(
+                    "The page wants a user name and password by HTTP.",
+                    hint="A context has those of the origin that it was opened for: use open_page without a context."
+                    if self.context.owner.secrets.has_users
+                    else "The operator can give them: a secret with a user for this origin, and --allow-secrets.",
+                ) from error
             if "interrupted by another navigation" in error.message:
                 return
             self._raise_refusal(refused)

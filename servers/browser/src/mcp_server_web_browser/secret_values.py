@@ -17,6 +17,7 @@ from mcp_server_shared.errors import NotFound, PermissionDenied, did_you_mean, s
 _LEAST_CHARACTERS = 4  # a shorter one is found everywhere
 _MOST_VALUES = 200
 _LEAST_BASE64 = 6
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class Redactor:
@@ -74,10 +75,17 @@ def _byte_forms(data: bytes) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class Secret:
-    """One secret of the operator."""
+    """One secret of the operator.
+
+    Attributes:
+        value: what is secret.
+        origins: the pages that it is for.
+        user: whose password it is, where those pages ask for one by HTTP; empty for a secret of another kind.
+    """
 
     value: str
     origins: tuple[str, ...]
+    user: str = ""
 
 
 class Secrets:
@@ -115,6 +123,23 @@ class Secrets:
             )
         return secret.value
 
+    @property
+    def has_users(self) -> bool:
+        """Whether there are passwords for pages that ask by HTTP."""
+        return any(secret.user for secret in self._all().values())
+
+    def http_credentials(self, url: str) -> dict[str, str] | None:
+        """Return the login for pages that ask for one by HTTP (RFC 7617), as Playwright takes it; None if none.
+
+        It is for one origin alone: that of the URL, or else the only one that there is a user for.
+        """
+        given = {_origin(origin): secret for secret in self._all().values() if secret.user for origin in secret.origins}
+        here = _origin(url)
+        origin = here if here in given else next(iter(given), None) if len(given) == 1 else None
+        if origin is None:
+            return None
+        return {"username": given[origin].user, "password": given[origin].value, "origin": _written(*origin)}
+
     def _all(self) -> dict[str, Secret]:
         if self._secrets is None:
             self._secrets = _read(self._path) if self._path else {}
@@ -131,9 +156,15 @@ def _origin(url: str) -> tuple[str, str, int] | None:
     return destination.scheme, destination.host, destination.port
 
 
+def _written(scheme: str, host: str, port: int) -> str:
+    """Return an origin as browsers write it."""
+    host = f"[{host}]" if ":" in host else host
+    return f"{scheme}://{host}" if port == _DEFAULT_PORTS[scheme] else f"{scheme}://{host}:{port}"
+
+
 def _read(path: Path) -> dict[str, Secret]:
     problem = f"The file of secrets, {path}, cannot be used"
-    shape = 'It is TOML: [name], then origins = ["https://…"] and value = "…".'
+    shape = 'It is TOML: [name], then origins = ["https://…"] and value = "…"; user = "…" for a password asked by HTTP.'
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
@@ -142,8 +173,10 @@ def _read(path: Path) -> dict[str, Secret]:
     found: dict[str, Secret] = {}
     for name, table in tables.items():
         entry = cast(dict[str, Any], table) if isinstance(table, dict) else {}
-        value, origins = entry.get("value"), entry.get("origins")
+        value, origins, user = entry.get("value"), entry.get("origins"), entry.get("user", "")
         if not (isinstance(value, str) and isinstance(origins, list) and origins):
             raise NotFound(f"{problem}: '{name}' lacks a value or origins.", hint=shape)
-        found[name] = Secret(value, tuple(str(origin) for origin in cast(list[Any], origins)))
+        if not isinstance(user, str):
+            raise NotFound(f"{problem}: the user of '{name}' is no text.", hint=shape)
+        found[name] = Secret(value, tuple(str(origin) for origin in cast(list[Any], origins)), user)
     return found

@@ -25,7 +25,7 @@ async def open_page(
     minutes unused or 4 hours, unless the operator says otherwise.
     """
     await call.state.judge(url)
-    where = await call.state.open(call.caller, context)
+    where = await call.state.open(call.caller, context, url=url)
     page = await call.state.open_page(where)
     try:
         async with page.turn():
