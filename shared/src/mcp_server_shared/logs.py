@@ -119,6 +119,15 @@ def audit(line: dict[str, Any]) -> None:
             _audit_logger.info(line)
 
 
+def flush() -> None:
+    """Write the lines of this turn of the event loop now, as far as stderr takes them."""
+    match logging.root.handlers:
+        case [StderrLines() as stderr]:
+            stderr.flush()
+        case _:
+            pass
+
+
 def _encoded(line: dict[str, Any]) -> bytes:
     try:
         return to_json(line, fallback=str)

@@ -162,17 +162,15 @@ class Rendering:
         columns = compact(output.columns)
         rows = self._rows_that_fit(output, columns)
         facts = self._records_facts(output, len(rows))
-        lines = "\n".join([columns, *rows])
+        first, lines = compact(facts), "\n".join([columns, *rows])
         shown = mark(lines, new_nonce()) if output.untrusted else show_invisible(lines)
-        result = self._result(output, [text_block(f"{show_invisible(compact(facts))}\n{shown}")])
+        result = self._result(output, [text_block(f"{show_invisible(first)}\n{shown}")])
         if self.structured:
-            result["structuredContent"] = self._structured(output, facts, lines, len(rows))
+            body = {"columns": list(output.columns), "rows": [list(row) for row in output.rows[: len(rows)]]}
+            body = body if _is_carriable(lines) else carriable(body)
+            facts = facts if _is_carriable(first) else carriable(facts)
+            result["structuredContent"] = facts | ({"untrusted": body} if output.untrusted else body)
         return result
-
-    def _structured(self, records: Records, facts: dict[str, Any], lines: str, kept: int) -> dict[str, Any]:
-        body = {"columns": list(records.columns), "rows": [list(row) for row in records.rows[:kept]]}
-        body = body if _is_carriable(lines) else carriable(body)
-        return carriable(facts) | ({"untrusted": body} if records.untrusted else body)
 
     async def _document_text(self, document: Document) -> str:
         """Render a document: a line of facts, then the marked text, as much as fits the budget."""
@@ -264,8 +262,8 @@ class Rendering:
 def _length(value: Any, line: str | None = None) -> int:
     """Return how many characters a row or the facts, as JSON the `line`, take in either form, at most."""
     line = compact(value) if line is None else line
-    shown = len(show_invisible(line))
-    return shown if _is_carriable(line) else max(shown, len(compact(carriable(value))))
+    shown = show_invisible(line)
+    return len(shown) if _is_carriable(line) else max(len(shown), len(compact(carriable(value))))
 
 
 def _characters_within(text: str, room: int) -> int:

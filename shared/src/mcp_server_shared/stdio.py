@@ -40,6 +40,7 @@ from mcp.types.jsonrpc import (
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError
 
+from mcp_server_shared import logs
 from mcp_server_shared.standard_streams import claim_stdin, claim_stdout
 
 logger = logging.getLogger(__name__)
@@ -244,11 +245,16 @@ class _Wire:
         self._output += encode(message) + b"\n"
         if isinstance(message, JSONRPCResponse | JSONRPCError):
             self._answered(message.id)
-        if not self._flush_due:  # once for all answers that are ready in this turn of the loop
-            self._flush_due = True
+        if self._flush_due:
+            return
+        self._flush_due = True
+        if self._unanswered:  # once for all answers that are ready in this turn of the loop
             self._loop.call_soon(self._flush)
+        else:
+            self._flush()
 
     def _flush(self) -> None:
+        logs.flush()  # whoever has an answer finds the line of its call
         try:
             while self._output:
                 del self._output[: os.write(self._stdout, self._output)]
