@@ -1,8 +1,15 @@
 """What the report of the benchmarks says of its figures."""
 
 import math
+import sys
+from pathlib import Path
 
 import pytest
+
+sys.path.append(str(Path(__file__).parent / "benchmarks"))  # where its modules look for each other
+
+from benchmarks.aims import AIMS, Judgement, judged
+from benchmarks.comparisons import Comparison, ServerFailed, in_portions
 from benchmarks.growth import CONSTANT, LINEAR, LOGARITHMIC, WORSE, curve
 
 SIZES = (1_000, 10_000, 100_000)
@@ -28,3 +35,46 @@ def test_a_curve_is_named_by_the_steps_between_its_figures(name: str, figures: l
 
 def test_each_figure_is_the_median_of_its_rounds() -> None:
     assert curve({1: [1.0, 1.0, 90.0], 10: [1.0, 1.1, 1.0], 100: [0.0, 1.2, 1.1]}) == CONSTANT
+
+
+def judgement_of(measure: str, samples: dict[str, dict[str, list[float]]]) -> Judgement:
+    """Return what is said of the one aim for such a measure of the browser servers."""
+    found = judged({"browser": Comparison("mcp-server-web-browser", samples)})
+    return next(judgement for judgement in found if judgement.measure.endswith(measure))
+
+
+def test_an_aim_is_judged_by_the_figure_that_is_furthest_from_it() -> None:
+    clicks = {
+        "click, small page (ms)": {"mcp-server-web-browser": [10.0, 10.0, 90.0], "playwright mcp": [60.0]},
+        "click, large page (ms)": {"mcp-server-web-browser": [10.0], "playwright mcp": [40.0]},
+    }
+    judgement = judgement_of("page (ms)", clicks)
+    assert (judgement.measure, judgement.figure, judgement.is_met) == ("click, large page (ms)", 4.0, False)
+
+
+@pytest.mark.parametrize(("megabytes", "is_met"), [(20.0, True), (20.1, False)])
+def test_an_aim_is_met_at_its_limit_and_missed_beyond(megabytes: float, is_met: bool) -> None:  # noqa: FBT001
+    pages = {"memory of one more page (MB)": {"mcp-server-web-browser": [megabytes], "playwright mcp": [20.0]}}
+    assert judgement_of("page (MB)", pages).is_met == is_met
+
+
+def test_nothing_is_said_of_an_aim_whose_yardstick_could_not_run() -> None:
+    samples = {"click, large page (ms)": {"mcp-server-web-browser": [10.0]}}
+    assert not list(judged({"browser": Comparison("mcp-server-web-browser", samples)}))
+
+
+def test_every_aim_is_for_figures_that_are_taken() -> None:
+    comparisons = {path.stem for path in (Path(__file__).parent / "benchmarks/comparisons").glob("*.py")}
+    assert {aim.comparison for aim in AIMS} <= comparisons | {"servers"}
+
+
+def test_a_side_that_fails_is_asked_no_more_and_has_no_figure() -> None:
+    asked: list[str] = []
+
+    def failing() -> int:
+        asked.append("failing")
+        raise ServerFailed("left")
+
+    skipped: dict[str, str] = {}
+    parts = in_portions({"good": lambda: 1, "failing": failing}, skipped)
+    assert (parts, skipped, asked) == ({"good": [1] * 10}, {"failing": "left"}, ["failing"])

@@ -1,7 +1,7 @@
 """What the figures should be: ratios within one run where there is something to compare with, else plain figures."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from fnmatch import fnmatchcase
 from statistics import median
 
@@ -10,7 +10,7 @@ from comparisons import Comparison
 SERVERS = "servers"  # the comparison of all servers with the empty ones
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Aim:
     """One figure and how large, or small, it may be.
 
@@ -26,6 +26,7 @@ class Aim:
     comparison: str
     measure: str
     side: str
+    _: KW_ONLY
     than: str = ""
     at_most: float | None = None
     at_least: float | None = None
@@ -48,98 +49,30 @@ class Judgement:
         return self.figure >= (self.aim.at_least or 0)
 
 
-def _both_eras(measure: str) -> tuple[str, str]:
-    return measure.format("handshake"), measure.format("modern")
-
+_EMPTY, _OUR_STDIO = "empty SDK server", "empty SDK server, our stdio"
+_BARE, _PROMISES = "bare tool, our stdio", "the same, all promises"
+_BARE_HTTP, _HTTP, _TWO_WORKERS = "bare SDK server, uvloop", "ours", "ours, 2 workers"
+_FILESYSTEM, _RIPGREP = "mcp-server-filesystem", "ripgrep itself"
+_POSTGRES, _RAW = "mcp-server-postgres", "raw asyncpg behind two pipes"
+_BROWSER, _PLAYWRIGHT = "mcp-server-web-browser", "playwright mcp"
 
 AIMS = (
-    *(
-        Aim(comparison=SERVERS, measure=measure, side="mcp-server-*", than="empty SDK server", at_most=1.10)
-        for measure in _both_eras("cold start, {} (ms)")
-    ),
-    *(
-        Aim(
-            comparison=SERVERS,
-            measure=measure,
-            side="empty SDK server, our stdio",
-            than="empty SDK server",
-            at_most=0.6,
-        )
-        for measure in _both_eras("call p50, {} (us)")
-    ),
-    *(
-        Aim(
-            comparison=SERVERS,
-            measure=measure,
-            side="empty SDK server, our stdio",
-            than="empty SDK server",
-            at_least=1.7,
-        )
-        for measure in _both_eras("calls a second, 32 in flight, {}")
-    ),
-    Aim(
-        comparison="promises",
-        measure="*p50 (us)",
-        side="the same, all promises",
-        than="bare tool, our stdio",
-        at_most=1.15,
-    ),
-    Aim(comparison="http", measure="*(calls a second)", side="ours", than="bare SDK server, uvloop", at_least=1.0),
-    *(
-        Aim(
-            comparison="http",
-            measure=f"{call}, 32 in flight (calls a second)",
-            side="ours, 2 workers",
-            than="ours",
-            at_least=1.7,
-        )
-        for call in ("no-op", "no-op of 2026", "read of 4 kB")
-    ),
-    Aim(
-        comparison="filesystem",
-        measure="search in the small files (ms)",
-        side="mcp-server-filesystem",
-        than="ripgrep itself",
-        at_most=1.3,
-    ),
-    *(
-        Aim(comparison="filesystem", measure=measure, side="mcp-server-filesystem", at_most=50)
-        for measure in ("*of the huge file* (ms)", "*again (ms)")
-    ),
-    Aim(
-        comparison="postgres",
-        measure="SELECT 1, p50 (us)",
-        side="mcp-server-postgres",
-        than="raw asyncpg behind two pipes",
-        at_most=3,
-    ),
-    *(
-        Aim(comparison="postgres", measure=measure, side="mcp-server-postgres", at_most=50)
-        for measure in ("find * (ms)", "describe * (ms)", "first rows of a big table (ms)")
-    ),
-    *(
-        Aim(
-            comparison="browser",
-            measure=f"click, {page} page (ms)",
-            side="playwright mcp",
-            than="mcp-server-web-browser",
-            at_least=5,
-        )
-        for page in ("small", "middle", "large", "huge")
-    ),
-    Aim(
-        comparison="browser",
-        measure="click, large page (characters)",
-        side="mcp-server-web-browser",
-        at_most=1_000,
-    ),
-    Aim(
-        comparison="browser",
-        measure="memory of one more page (MB)",
-        side="mcp-server-web-browser",
-        than="playwright mcp",
-        at_most=1.0,
-    ),
+    Aim(SERVERS, "cold start, * (ms)", "mcp-server-*", than=_EMPTY, at_most=1.10),
+    Aim(SERVERS, "call p50, * (us)", _OUR_STDIO, than=_EMPTY, at_most=0.6),
+    Aim(SERVERS, "calls a second, *", _OUR_STDIO, than=_EMPTY, at_least=1.7),
+    Aim("promises", "*p50 (us)", _PROMISES, than=_BARE, at_most=1.15),
+    Aim("http", "*(calls a second)", _HTTP, than=_BARE_HTTP, at_least=1),
+    Aim("http", "*32 in flight (calls a second)", _TWO_WORKERS, than=_HTTP, at_least=1.7),
+    Aim("filesystem", "search in the small files (ms)", _FILESYSTEM, than=_RIPGREP, at_most=1.3),
+    Aim("filesystem", "*of the huge file* (ms)", _FILESYSTEM, at_most=50),
+    Aim("filesystem", "* again (ms)", _FILESYSTEM, at_most=50),
+    Aim("postgres", "SELECT 1, p50 (us)", _POSTGRES, than=_RAW, at_most=3),
+    Aim("postgres", "find * (ms)", _POSTGRES, at_most=50),
+    Aim("postgres", "describe * (ms)", _POSTGRES, at_most=50),
+    Aim("postgres", "first rows of a big table (ms)", _POSTGRES, at_most=50),
+    Aim("browser", "click, * page (ms)", _PLAYWRIGHT, than=_BROWSER, at_least=5),
+    Aim("browser", "click, large page (characters)", _BROWSER, at_most=1_000),
+    Aim("browser", "memory of one more page (MB)", _BROWSER, than=_PLAYWRIGHT, at_most=1),
 )
 
 

