@@ -95,10 +95,14 @@ def as_page(compared: Mapping[str, Comparison], rounds: int) -> str:
 
 _PAGE = """# What was measured
 
-Written by `.venv/bin/python tests/benchmarks/run.py --page docs/benchmarks.md`, on {date}: {rounds} rounds, the median,
-the lowest and the highest figure, beside what each server is compared with, in the same run on the same machine
-({machine}). The ratios carry over to other machines, the figures do not. An aim names the figure that is furthest from
-it; what stands at the end of a line is how a figure grows with the data or the callers.
+Written by `.venv/bin/python tests/benchmarks/run.py --page docs/benchmarks.md`, {rounds} rounds, on {date},
+{machine}.
+
+Each server is beside what it is compared with, in the same run on the same machine: the median of the rounds, the
+lowest and the highest. The ratios carry over to other machines, the figures do not. An aim names the figure that is
+furthest from it. Where there is more of the data or of the callers, the last column says how the figure grows.
+
+The load over HTTP comes from the same processors that serve it, which two workers feel most in calls that do nothing.
 """
 
 

@@ -38,6 +38,7 @@ FILE_BYTES = 4_000
 Call = tuple[str, dict[str, Any]]
 
 _START_BYTES = 10_000
+_SERVES = re.compile(rb"serves at http://127\.0\.0\.1:(\d+)/mcp;")
 _LOOKED_AGAIN_S = 0.01
 _SERVERS = Path(__file__).parents[1] / "servers"
 
@@ -62,7 +63,8 @@ def compare(rounds: int, *, calls: int = CALLS) -> Comparison:
             TYPESCRIPT: (typescript, typescript),
         }
 
-        samples = in_rounds(lambda: _measured(sides, ("read_text_file", {"path": str(file)}), calls, skipped), rounds)
+        read = ("read_text_file", {"path": str(file)})
+        samples = in_rounds(lambda: _measured(sides, read, calls, skipped), rounds)
     return Comparison(SDK, samples, skipped)
 
 
@@ -121,17 +123,19 @@ def _serving(command: Sequence[str]) -> Generator[int]:
         subprocess.Popen(command, stderr=log, env=server_environment()) as process,
     ):
         try:
-            yield _port(process, log)
+            yield _port(process, log, 2 if "--workers" in command else 1)
         finally:
             process.terminate()
 
 
-def _port(process: subprocess.Popen[bytes], log: IO[bytes]) -> int:
+def _port(process: subprocess.Popen[bytes], log: IO[bytes], workers: int) -> int:
+    """Return the port once all workers serve: the first would have all connections that are made before."""
     deadline = time.monotonic() + SERVER_TIMEOUT_S
     while time.monotonic() < deadline:
         has_ended = process.poll() is not None
-        if found := re.search(rb"serves at http://127\.0\.0\.1:(\d+)/mcp;", os.pread(log.fileno(), _START_BYTES, 0)):
-            return int(found[1])
+        found = _SERVES.findall(os.pread(log.fileno(), _START_BYTES, 0))
+        if len(found) == workers:
+            return int(found[0])
         if has_ended:
             break
         time.sleep(_LOOKED_AGAIN_S)
@@ -202,6 +206,7 @@ class _Caller(asyncio.Protocol):
         self._left: Iterator[int] = iter(())
         self._latencies: list[float] = []
         self._answer = b""
+        self._usual_length = 0  # of a whole answer, which is seen faster so
         self._done: asyncio.Future[list[float]] | None = None
 
     def call(self, left: Iterator[int]) -> asyncio.Future[list[float]]:
@@ -226,11 +231,12 @@ class _Caller(asyncio.Protocol):
         self._transport.write(self._request)
 
     def data_received(self, data: bytes) -> None:
-        self._answer += data
-        if not _is_whole(self._answer):
+        answer = self._answer + data
+        if len(answer) != self._usual_length and not _is_whole(answer):
+            self._answer = answer
             return
         self._latencies.append(time.perf_counter() - self._started)
-        answer, self._answer = self._answer, b""
+        self._answer, self._usual_length = b"", len(answer)
         if b'"isError":true' in answer or b'"result"' not in answer:
             self._finish(f"answered {answer[:300].decode(errors='replace')}")
         else:
