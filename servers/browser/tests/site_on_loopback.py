@@ -1,5 +1,6 @@
 """A web site on loopback, as adversarial as a test wants it."""
 
+import base64
 import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
@@ -32,6 +33,14 @@ class Received:
 
 
 Handler = Callable[[Received], Reply]
+
+
+def asking_for_a_password(received: Received) -> Reply:
+    """Ask for a user name and password by HTTP; show what was given, in both forms."""
+    if received.authorization is None:
+        return Reply("no", 401, {"WWW-Authenticate": 'Basic realm="x"'})
+    given = base64.b64decode(received.authorization.removeprefix("Basic ")).decode()
+    return Reply(f"<h1>Welcome</h1><p>{received.authorization}<p>{given}")
 
 
 class Site:

@@ -11,7 +11,7 @@ from mcp import Client
 from mcp.shared.exceptions import MCPError
 from mcp_server_shared.serving.tokens import new_token
 from notes.network import Served, client_of, served
-from site_on_loopback import Site
+from site_on_loopback import Site, asking_for_a_password
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
@@ -38,12 +38,15 @@ class Shared:
 @pytest.fixture(scope="module")
 def shared(chromium: Path, site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
     every = ["read", "actions", "storage"]
-    made = {ALICE: new_token(ALICE, every, None), BOB: new_token(BOB, every, None)}
+    made = {ALICE: new_token(ALICE, [*every, "secrets"], None), BOB: new_token(BOB, every, None)}
     made[READER] = new_token(READER, ["read"], None)
     file = tmp_path_factory.mktemp("tokens") / "tokens"
     file.write_text("\n".join(line for _, line in made.values()))
+    secrets = file.with_name("secrets.toml")
+    secrets.write_text(f'[staging]\norigins = ["{site.url("")}"]\nuser = "review"\nvalue = "a password"\n')
+    given = ["--allow-storage", "--allow-secrets", "--secrets-file", str(secrets)]
     words = ["--tokens", str(file), "--executable", str(chromium), "--allow-host", f"127.0.0.1:{site.port}"]
-    with served(*words, "--allow-storage", module="mcp_server_web_browser") as server:
+    with served(*words, *given, module="mcp_server_web_browser") as server:
         yield Shared(server, {name: token for name, (token, _) in made.items()})
 
 
@@ -98,3 +101,15 @@ async def test_pages_of_a_greedy_caller_make_room_not_those_of_others(shared: Sh
             (await ask(bob, "open_page", url=url)).facts  # noqa: B018 - that it succeeds
         assert 'heading "Here"' in (await ask(alice, "snapshot", page=kept)).text
         assert len((await ask(bob, "list_pages")).rows) < 21
+
+
+async def test_a_password_asked_for_by_http_is_given_for_callers_who_may_fill_in_secrets(
+    shared: Shared, site: Site
+) -> None:
+    url = site.put(asking_for_a_password)
+    async with shared.client(ALICE) as alice, shared.client(BOB) as bob:
+        assert "Welcome" in (await ask(alice, "open_page", url=url)).text
+        already = len(site.received)
+        refused = await ask(bob, "open_page", url=url)
+        assert (refused.error, "--allow-secrets" in refused.raw) == ("unauthenticated", True)
+        assert [received.authorization for received in site.received[already:]] == [None]

@@ -15,7 +15,7 @@ from browsing import HIDDEN, Browser, Show, browsing
 from mcp_server_web_browser.secret_values import Redactor, Secrets
 from mcp_server_web_browser.server import build_server
 from mcp_server_web_browser.settings import Settings
-from site_on_loopback import Received, Reply, Site
+from site_on_loopback import Reply, Site, asking_for_a_password
 
 ENCODINGS = {
     "plain": HIDDEN,
@@ -190,14 +190,6 @@ def test_headers_that_carry_credentials_are_left_out(show_granted: Show, site: S
     assert "t0ken" not in headers
 
 
-def asking(received: Received) -> Reply:
-    """Ask for a user name and password by HTTP; show what was given, in both forms."""
-    if received.authorization is None:
-        return Reply("no", 401, {"WWW-Authenticate": 'Basic realm="x"'})
-    given = base64.b64decode(received.authorization.removeprefix("Basic ")).decode()
-    return Reply(f"<h1>Welcome</h1><p>{received.authorization}<p>{given}")
-
-
 @pytest.fixture
 def secrets_of(chromium: Path, site: Site, tmp_path: Path) -> Iterator[Callable[[str], Browser]]:
     """Return what starts a browser with a file of secrets."""
@@ -225,7 +217,7 @@ def test_a_password_asked_for_by_http_is_given_and_never_shown(
     secrets_of: Callable[[str], Browser], site: Site
 ) -> None:
     browser = secrets_of(table("staging", site.url("")))
-    tab = browser.open(site.put(asking))
+    tab = browser.open(site.put(asking_for_a_password))
     answers = [tab.first, tab.see(), tab.ok("read_page_text"), tab.ok("list_requests")]
     raw = "".join(answer.raw for answer in answers)
     assert 'heading "Welcome"' in raw
@@ -237,7 +229,7 @@ def test_a_password_asked_for_by_http_goes_to_its_own_origin_alone(
     secrets_of: Callable[[str], Browser], site: Site
 ) -> None:
     browser = secrets_of(table("staging", site.url("")))
-    path = site.put(asking).partition(str(site.port))[2]
+    path = site.put(asking_for_a_password).partition(str(site.port))[2]
     already = len(site.received)
     assert browser.call("open_page", url=site.url(path, host="localhost")).error == "unauthenticated"
     assert [received.authorization for received in site.received[already:]] == [None]
@@ -248,7 +240,7 @@ def test_of_several_passwords_for_http_a_context_has_that_of_the_origin_it_was_o
 ) -> None:
     local = site.url("", host="localhost")
     browser = secrets_of(table("here", site.url("")) + table("local", local))
-    url = site.put(asking)
+    url = site.put(asking_for_a_password)
     elsewhere = url.replace("127.0.0.1", "localhost")
     assert "Welcome" in browser.open(url).first.text
     tab = browser.open(elsewhere)

@@ -59,6 +59,7 @@ class Context:
         driven: Playwright's object.
         proxy: its only way out.
         redact: takes the operator's secrets and what was typed into secret fields out of text.
+        logs_in: whether its pages are given a password that they ask for by HTTP, where there is one.
     """
 
     handle: str
@@ -68,6 +69,7 @@ class Context:
     redact: Redactor
     owner: "Contexts"
     passing: bool = False
+    logs_in: bool = False
     opening: int = 0
     pages: dict[str, Page] = field(default_factory=dict[str, Page])
     opened_at: float = field(default_factory=time.monotonic)
@@ -324,7 +326,14 @@ class Contexts:
             await self._egress.addresses(destination.host, destination.port)
 
     async def open(
-        self, caller: str, handle: str | None = None, *, url: str = "", state: Any = None, passing: bool = False
+        self,
+        caller: str,
+        handle: str | None = None,
+        *,
+        url: str = "",
+        logs_in: bool = False,
+        state: Any = None,
+        passing: bool = False,
     ) -> Context:
         """Return a context: the one of the handle, one revived from what was saved of it, or a fresh one.
 
@@ -332,6 +341,7 @@ class Contexts:
             caller: whose it is.
             handle: of a context, open or expired.
             url: what will be opened in it.
+            logs_in: whether pages that ask for a password by HTTP are given that of the operator.
             state: cookies and storage to begin with.
             passing: for one call alone.
         """
@@ -344,6 +354,7 @@ class Contexts:
                 state = self._states.pop((caller, handle), None)
                 if state is None:
                     raise
+        credentials = self.secrets.http_credentials(url) if logs_in else None
         async with self._opening:
             browser = await self.process.get()
             proxy = await Proxy(self._egress, self._proxy_host).__aenter__()
@@ -354,14 +365,14 @@ class Contexts:
                     viewport=_VIEWPORT,
                     accept_downloads=True,
                     storage_state=state,
-                    http_credentials=self.secrets.http_credentials(url),  # pyright: ignore[reportArgumentType] - as above
+                    http_credentials=credentials,  # pyright: ignore[reportArgumentType] - as above
                 )
             except BaseException:
                 await proxy.__aexit__()
                 raise
             await driven.add_init_script(self.process.script("page_start.js"))
         redact = Redactor(self.secrets.values())
-        context = Context(f"c_{secrets.token_urlsafe(16)}", caller, driven, proxy, redact, self, passing)
+        context = Context(f"c_{secrets.token_urlsafe(16)}", caller, driven, proxy, redact, self, passing, logs_in)
         self._contexts[context.handle] = context
         return context
 
@@ -430,10 +441,10 @@ class Contexts:
         return task
 
     @asynccontextmanager
-    async def passing_page(self, caller: str, url: str) -> AsyncGenerator[Page]:
+    async def passing_page(self, caller: str, url: str, *, logs_in: bool) -> AsyncGenerator[Page]:
         """Open a URL in a context of its own for one call."""
         await self.judge(url)
-        context = await self.open(caller, url=url, passing=True)
+        context = await self.open(caller, url=url, logs_in=logs_in, passing=True)
         try:
             page = await self.open_page(context)
             async with page.turn():

@@ -466,7 +466,7 @@ class Page:
                 raise Unauthenticated(
                     "The page wants a user name and password by HTTP.",
                     hint="A context has those of the origin that it was opened for: use open_page without a context."
-                    if self.context.owner.secrets.has_users
+                    if self.context.logs_in and self.context.owner.secrets.has_users
                     else "The operator can give them: a secret with a user for this origin, and --allow-secrets.",
                 ) from error
             if "interrupted by another navigation" in error.message:

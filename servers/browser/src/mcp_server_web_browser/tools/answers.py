@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
 from mcp_server_shared.call import Call
+from mcp_server_shared.callers import caller_has
 from mcp_server_shared.errors import ExpectedError
 from mcp_server_shared.output import Document
 from pydantic import Field
@@ -13,6 +14,7 @@ from mcp_server_web_browser.contexts import Contexts
 from mcp_server_web_browser.documents import require_target
 from mcp_server_web_browser.lines import Line, interactive, outline
 from mcp_server_web_browser.pages import Change, Page
+from mcp_server_web_browser.settings import SECRET
 
 PageName = Annotated[
     str,
@@ -36,7 +38,7 @@ async def opened(call: Call[Contexts], page: str, *targets: str | None) -> Async
         async with call.state.page(call.caller, page).turn() as found, _redacting(found):
             yield found
         return
-    async with call.state.passing_page(call.caller, page) as passing:
+    async with call.state.passing_page(call.caller, page, logs_in=caller_has(SECRET)) as passing:
         mark = passing.mark()
         async with _redacting(passing):
             await passing.go(page)

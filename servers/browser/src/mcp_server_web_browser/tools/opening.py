@@ -4,11 +4,13 @@ import asyncio
 from typing import Annotated, Literal
 
 from mcp_server_shared.call import Call
+from mcp_server_shared.callers import caller_has
 from mcp_server_shared.errors import InvalidArgument, NotFound
 from mcp_server_shared.output import Document, Records
 from pydantic import Field
 
 from mcp_server_web_browser.contexts import Context, Contexts
+from mcp_server_web_browser.settings import SECRET
 from mcp_server_web_browser.tools.answers import PageName, beginning, opened
 
 Url = Annotated[str, Field(description="http:// or https://…", min_length=1, max_length=4_096)]
@@ -25,7 +27,7 @@ async def open_page(
     minutes unused or 4 hours, unless the operator says otherwise.
     """
     await call.state.judge(url)
-    where = await call.state.open(call.caller, context, url=url)
+    where = await call.state.open(call.caller, context, url=url, logs_in=caller_has(SECRET))
     page = await call.state.open_page(where)
     try:
         async with page.turn():
