@@ -235,6 +235,16 @@ def test_a_password_asked_for_by_http_goes_to_its_own_origin_alone(
     assert [received.authorization for received in site.received[already:]] == [None]
 
 
+def test_in_a_context_opened_for_another_origin_nobody_is_logged_in_by_http(
+    secrets_of: Callable[[str], Browser], site: Site
+) -> None:
+    browser = secrets_of(table("staging", site.url("")))
+    path = site.page(f"<script>location = '{site.put(asking_for_a_password, '/asking')}'</script>")
+    already = len(site.received)
+    browser.call("open_page", url=site.url(path.partition(str(site.port))[2], host="localhost"))
+    assert {received.authorization for received in site.received[already:] if received.path == "/asking"} == {None}
+
+
 def test_of_several_passwords_for_http_a_context_has_that_of_the_origin_it_was_opened_for(
     secrets_of: Callable[[str], Browser], site: Site
 ) -> None:
@@ -268,7 +278,7 @@ def test_a_password_that_is_refused_shows_what_the_page_says(secrets_of: Callabl
 def test_an_origin_is_given_as_browsers_write_it(tmp_path: Path, origin: str, written: str) -> None:
     file = tmp_path / "secrets.toml"
     file.write_text(table("shop", origin))
-    assert Secrets(file).http_credentials("about:blank") == {
+    assert Secrets(file).http_credentials(f"{written}/another") == {
         "username": "shop",
         "password": "password-of-shop",
         "origin": written,

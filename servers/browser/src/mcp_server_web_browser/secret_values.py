@@ -129,16 +129,15 @@ class Secrets:
         return any(secret.user for secret in self._all().values())
 
     def http_credentials(self, url: str) -> dict[str, str] | None:
-        """Return the login for pages that ask for one by HTTP (RFC 7617), as Playwright takes it; None if none.
+        """Return the login that pages of this URL's origin get who ask for one by HTTP (RFC 7617); None if none.
 
-        It is for one origin alone: that of the URL, or else the only one that there is a user for.
+        As Playwright takes it, and for this origin alone: a context opened for another one could act on the login.
         """
-        given = {_origin(origin): secret for secret in self._all().values() if secret.user for origin in secret.origins}
         here = _origin(url)
-        origin = here if here in given else next(iter(given), None) if len(given) == 1 else None
-        if origin is None:
-            return None
-        return {"username": given[origin].user, "password": given[origin].value, "origin": _written(*origin)}
+        for secret in self._all().values():
+            if here is not None and secret.user and here in {_origin(origin) for origin in secret.origins}:
+                return {"username": secret.user, "password": secret.value, "origin": _written(*here)}
+        return None
 
     def _all(self) -> dict[str, Secret]:
         if self._secrets is None:

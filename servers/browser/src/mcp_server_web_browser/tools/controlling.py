@@ -8,7 +8,6 @@ from contextlib import suppress
 from typing import Annotated, Any, Literal, cast
 
 from mcp_server_shared.call import Call
-from mcp_server_shared.callers import caller_has
 from mcp_server_shared.errors import Conflict, InvalidArgument, NotFound, PermissionDenied, Unsupported
 from mcp_server_shared.output import Document, Records
 from pydantic import Field
@@ -16,7 +15,7 @@ from pydantic import Field
 from mcp_server_web_browser.artifacts import redact_recording
 from mcp_server_web_browser.contexts import Contexts
 from mcp_server_web_browser.pages import ACTION_MS, DialogOpened, Page, explained
-from mcp_server_web_browser.settings import SECRET, Settings
+from mcp_server_web_browser.settings import Settings
 from mcp_server_web_browser.tools.answers import PageName, Target, changed, opened, shown
 from mcp_server_web_browser.uploads import copy_upload
 
@@ -157,7 +156,7 @@ async def load_state(
         state = json.loads(await call.in_thread(artifact.path.read_bytes))
     except ValueError as error:
         raise InvalidArgument("'uri' is no saved state.", hint="Give one from save_state.") from error
-    context = await call.state.open(call.caller, state=state, logs_in=caller_has(SECRET))
+    context = await call.state.open(call.caller, state=state)
     return Records(columns=["context"], rows=[[context.handle]], untrusted=False)
 
 
