@@ -116,6 +116,16 @@ async def until_running(admin: Any, marker: str, *, expected: bool) -> None:
             await asyncio.sleep(0)
 
 
+async def cancel_once_running(database: Database, sql: str, admin: Any) -> None:
+    """Cancel a call while its statement runs or waits for a lock; return once the server has stopped it."""
+    task = asyncio.create_task(database.query(sql, timeout_s=600))  # longer than anybody waits here
+    await until_running(admin, sql, expected=True)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await until_running(admin, sql, expected=False)
+
+
 # Results
 
 
@@ -538,12 +548,7 @@ async def test_a_statement_that_switches_its_own_timeout_off_is_stopped_all_the_
 
 async def test_a_cancelled_call_stops_the_statement_on_the_server(url: str, admin: Any) -> None:
     database = Database(url, pool_size=1)
-    task = asyncio.create_task(database.query("select pg_sleep(60), 'cancel me'"))
-    await until_running(admin, "cancel me", expected=True)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    await until_running(admin, "cancel me", expected=False)
+    await cancel_once_running(database, "select pg_sleep(60), 'cancel me'", admin)
     assert await value_of(database, "1") == 1
     await database.close()
 
@@ -556,12 +561,7 @@ async def test_a_call_that_is_cancelled_before_its_statement_could_begin_stops_i
     locking: Any = await asyncpg.connect(url)
     async with locking.transaction():
         await locking.execute("lock table customers in access exclusive mode")
-        task = asyncio.create_task(database.query("select 'held up' from customers", timeout_s=600))
-        await until_running(admin, "held up", expected=True)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        await until_running(admin, "held up", expected=False)
+        await cancel_once_running(database, "select 'held up' from customers", admin)
         assert await value_of(database, "1") == 1
     await locking.close()
     await database.close()

@@ -69,6 +69,16 @@ def test_the_first_word_is_past_blanks_and_comments(sql: str, word: str) -> None
     assert first_word(sql) == word
 
 
+@given(
+    st.lists(
+        st.sampled_from([" ", "\n", ";", "--x\n", "/*", "*/", "'", "e'", "E'a'", "$$", '"', "(", "SELECT", "é1", "$1"])
+    )
+)
+def test_the_first_word_is_the_first_of_the_tokens(pieces: list[str]) -> None:
+    sql = "".join(pieces)
+    assert first_word(sql) == next((token.text for token in tokens(sql) if token.text != ";"), "")
+
+
 @pytest.mark.parametrize(
     "sql",
     [

@@ -121,11 +121,9 @@ def audit(line: dict[str, Any]) -> None:
 
 def flush() -> None:
     """Write the lines of this turn of the event loop now, as far as stderr takes them."""
-    match logging.root.handlers:
-        case [StderrLines() as stderr]:
-            stderr.flush()
-        case _:
-            pass
+    for handler in logging.root.handlers:
+        if isinstance(handler, StderrLines):
+            handler.flush()
 
 
 def _encoded(line: dict[str, Any]) -> bytes:

@@ -161,8 +161,8 @@ class Database:
 
         Args:
             timeout_s: for all statements together, the wait for a connection included.
-            ahead: the statement that will be run first, where that is known; it saves a round trip.
             leftovers: a statement of our own that clears what a rollback does not; it runs at the end in any case.
+            ahead: the statement that will be run first, where that is known; it saves a round trip.
 
         Raises:
             ExpectedError: anything that a statement, the server or the network does wrong; it ends the session.
