@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
+import psutil
 import pytest
 from mcp_server_shared.egress import Egress
 from mcp_server_web_browser.proxy import Proxy
@@ -44,6 +45,12 @@ async def ask(proxy: Proxy, data: bytes) -> bytes:
         return b""
     finally:
         writer.close()
+
+
+def listening_ports() -> set[int]:
+    """Return the TCP ports at which this process listens."""
+    connections = psutil.Process().net_connections("tcp")
+    return {connection.laddr.port for connection in connections if connection.status == psutil.CONN_LISTEN}
 
 
 async def test_a_request_reaches_its_server_in_origin_form() -> None:
@@ -151,3 +158,28 @@ async def test_the_end_of_the_proxy_ends_its_connections() -> None:
     with suppress(ConnectionResetError):
         assert await asyncio.wait_for(reader.read(), 10) == b""
     writer.close()
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_a_connection_ends_with_the_proxy_however_far_it_has_come(turns: int) -> None:
+    async with Proxy(Egress()) as proxy:
+        port = int(proxy.address()["server"].rpartition(":")[2])
+        connection = socket.create_connection(("127.0.0.1", port))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+    with connection, suppress(ConnectionResetError):
+        connection.settimeout(0)
+        assert await asyncio.wait_for(asyncio.get_running_loop().sock_recv(connection, 1), 10) == b""
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_a_proxy_whose_start_is_cancelled_leaves_no_port_open(turns: int) -> None:
+    proxy, before = Proxy(Egress()), listening_ports()
+    starting = asyncio.create_task(proxy.__aenter__())
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    if starting.cancel():
+        await asyncio.gather(starting, return_exceptions=True)
+    else:
+        await proxy.__aexit__()
+    assert listening_ports() == before

@@ -21,6 +21,8 @@ _MOST_HEAD = 65_536
 _USER = "mcp"
 _CONNECT_S = 15.0
 _CHUNK = 65_536
+# asyncio never closes a connection that it accepts while its server is closed: what has come already is taken before.
+_TURNS_TO_ACCEPT = 3
 _HOP_BY_HOP = {b"connection", b"proxy-connection", b"proxy-authorization", b"keep-alive"}
 
 
@@ -52,6 +54,7 @@ class Proxy:
         self._password = secrets.token_urlsafe(16)
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
+        self._is_ending = False
         self.received_bytes = 0
         self.refused = 0
         self.refusals: deque[Refusal] = deque(maxlen=100)
@@ -60,15 +63,25 @@ class Proxy:
         # Where a browser on another machine has to find it, it listens on every address and asks for a password.
         everywhere = "::" if ":" in self._host else "0.0.0.0"  # noqa: S104
         host = self._host if self._is_local else everywhere
-        self._server = await asyncio.start_server(self._start, host, 0, limit=_MOST_HEAD)
+        self._server = await asyncio.start_server(self._start, host, 0, limit=_MOST_HEAD, start_serving=False)
+        try:
+            await self._server.start_serving()
+        except asyncio.CancelledError:
+            self._server.close()
+            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._server is not None:
-            self._server.close()
-        for connection in self._connections:
-            connection.cancel()
-        await asyncio.gather(*self._connections, return_exceptions=True)
+        self._is_ending = True
+        try:
+            for _turn in range(_TURNS_TO_ACCEPT):
+                await asyncio.sleep(0)
+        finally:
+            if self._server is not None:
+                self._server.close()
+            for connection in self._connections:
+                connection.cancel()
+            await asyncio.gather(*self._connections, return_exceptions=True)
 
     def address(self) -> dict[str, str]:
         """Return it as Playwright's `proxy` option wants it; loopback addresses come by here, too."""
@@ -78,17 +91,17 @@ class Proxy:
         return option if self._is_local else option | {"username": _USER, "password": self._password}
 
     def _start(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._is_ending:
+            writer.close()
+            return
         task = asyncio.create_task(self._accept(reader, writer))
         self._connections.add(task)
         task.add_done_callback(self._connections.discard)
+        task.add_done_callback(lambda _: writer.close())  # also of one that is cancelled before it begins
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
+        with suppress(OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):  # it sees its connection end
             await self._serve(reader, writer)
-        except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-            pass  # the browser sees its connection end
-        finally:
-            writer.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
