@@ -28,6 +28,7 @@ from mcp_server_shared.output import (
     Rendering,
     Said,
     carriable,
+    compact,
 )
 from mcp_server_shared.untrusted import read_notation
 
@@ -366,3 +367,18 @@ def test_a_prompt_has_our_words_plain_and_attached_text_marked() -> None:
     assert isinstance(attached, EmbeddedResource)
     assert isinstance(attached.resource, TextResourceContents)
     assert (said.text, body_of(attached.resource.text)) == ("Review it.", "x")
+
+
+@given(values)
+def test_compact_json_means_the_value(value: Any) -> None:
+    assert json.loads(compact([value])) == [value]
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
+def test_a_number_that_json_does_not_have_is_refused(number: float) -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        compact({"value": number})
+
+
+def test_words_that_name_such_numbers_stay_words() -> None:
+    assert compact(["NaN", "Infinity"]) == '["NaN","Infinity"]'

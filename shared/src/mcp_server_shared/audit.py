@@ -149,9 +149,8 @@ def _item(mapping: Any, key: str) -> Any:
 
 def _text(wire: Mapping[str, Any]) -> str:
     """Return the text of a result of any method."""
-    parts: list[Any] = [*wire.get("content", ()), *wire.get("contents", ())]
-    if parts:
-        return "\n".join(text for part in parts if (text := _item(part, "text")))
+    if parts := wire.get("content") or wire.get("contents"):
+        return "\n".join([text for part in parts if (text := _item(part, "text"))])
     return json.dumps({k: v for k, v in wire.items() if k != "_meta"}, default=str) if "messages" in wire else ""
 
 

@@ -17,6 +17,7 @@ from mcp.server.context import ServerRequestContext
 
 from mcp_server_shared.confirmation import STATE_LIVES_S, ask, can_ask
 from mcp_server_shared.cursors import Cursors
+from mcp_server_shared.deadlines import Deadlines
 from mcp_server_shared.errors import ConfirmationRequired, ExpectedError
 from mcp_server_shared.idempotency import once
 from mcp_server_shared.retries import wait_before_retry
@@ -46,6 +47,7 @@ class Call(Generic[StateT]):
         target: the tool, resource template or prompt.
         arguments: the validated arguments; a cursor is bound to them.
         budget: how many characters the result may have.
+        deadline: when it is stopped, by the clock of the event loop, by cancelling `scope`.
     """
 
     state: StateT
@@ -58,12 +60,14 @@ class Call(Generic[StateT]):
     cursors: Cursors
     store: Store
     limiter: anyio.CapacityLimiter
+    deadlines: Deadlines
     scope: anyio.CancelScope
+    deadline: float
     spent: dict[str, bool] = field(default_factory=dict[str, bool], repr=False)
 
     def remaining_s(self) -> float:
         """Seconds until the deadline; also in a worker thread, for the timeout of a socket."""
-        return max(0.0, self.scope.deadline - time.monotonic())  # the clock of the event loop
+        return max(0.0, self.deadline - time.monotonic())
 
     def position(self, cursor: str | None) -> Any:
         """Return the position that a cursor of this caller, tool and arguments stands for; None without a cursor.
@@ -212,11 +216,12 @@ class Call(Generic[StateT]):
                 hint=f"The operator can decide beforehand by --confirm {kind}=never.",
             )
         remaining = self.remaining_s()
-        self.scope.deadline = math.inf  # a person thinks as long as they like
+        self.deadlines.stop(self.scope)  # a person thinks as long as they like
+        self.deadline = math.inf
         try:
             agreed = await ask(self.request, question, self._spend)
         finally:
-            self.scope.deadline = anyio.current_time() + remaining
+            self.deadline = self.scope.deadline = time.monotonic() + remaining
         if not agreed:
             raise ConfirmationRequired("The user did not agree; nothing was done.", hint="Do not try it again unasked.")
 

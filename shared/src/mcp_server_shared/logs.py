@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import select
+import stat
 import sys
 import time
 from collections import deque
@@ -38,8 +39,9 @@ class StderrLines(logging.Handler):
         self._dropped = 0
         self._flush_due = False
         self._stderr = sys.__stderr__.fileno() if sys.__stderr__ else None
-        self._poll = select.poll() if hasattr(select, "poll") else None
-        if self._poll and self._stderr is not None:
+        self._poll = None
+        if self._stderr is not None and hasattr(select, "poll") and not stat.S_ISREG(os.fstat(self._stderr).st_mode):
+            self._poll = select.poll()  # a file takes whatever is written
             self._poll.register(self._stderr, select.POLLOUT)
 
     def emit(self, record: logging.LogRecord) -> None:

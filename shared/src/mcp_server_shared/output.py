@@ -21,6 +21,7 @@ from mcp.types import (
     TextContent,
     TextResourceContents,
 )
+from pydantic_core import PydanticSerializationError, to_json
 
 from mcp_server_shared.errors import TooLarge
 from mcp_server_shared.untrusted import mark, new_nonce, show_invisible
@@ -134,7 +135,7 @@ class Attached:
 Output = Records | Document | Media
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Rendering:
     """How one call's output becomes content.
 
@@ -299,8 +300,16 @@ _COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan
 
 
 def compact(value: Any) -> str:
-    """Return JSON without blanks, every character as itself."""
-    return _COMPACT.encode(value)
+    """Return JSON without blanks, every character as itself.
+
+    Raises:
+        ValueError: for a number that JSON does not have.
+    """
+    try:
+        text = to_json(value, inf_nan_mode="constants").decode()
+    except PydanticSerializationError:  # a lone surrogate
+        return _COMPACT.encode(value)
+    return _COMPACT.encode(value) if "NaN" in text or "Infinity" in text else text
 
 
 def _is_carriable(text: str) -> bool:

@@ -6,6 +6,7 @@ linear in the length of the text, whatever it contains.
 """
 
 import re
+from collections.abc import Iterable
 from functools import cache
 from typing import NamedTuple, TypeAlias
 
@@ -44,10 +45,16 @@ def _redact(value: JsonValue, depth: int) -> JsonValue:
 
 def redact_text(text: str) -> str:
     """Replace what looks like a secret by `[redacted:<kind>]`; a text without secrets is returned as it is."""
-    for hint, rule in _HINTED:  # a loop over single hints: this runs for each call, nearly always on innocent text
-        if hint in text:
-            text = _compiled(rule.pattern).sub(rule.replacement, text)
+    if _has_hints(text):
+        for hint, rule in _HINTED:
+            if hint in text:
+                text = _compiled(rule.pattern).sub(rule.replacement, text)
     return _redact_assignments(text)
+
+
+def _has_hints(text: str) -> bool:
+    """Whether a rule may apply. This runs for each call, nearly always on innocent text: a letter is found fastest."""
+    return any(letter in text and any(map(text.__contains__, hints)) for letter, hints in _HINTS_BY_LETTER.items())
 
 
 # Compared with the end of a name in lower case without separators: `x-api-key`, `githubToken` and `PGPASSWORD` are
@@ -169,6 +176,19 @@ _RULES = (
 )
 
 _HINTED = tuple((hint, rule) for rule in _RULES for hint in rule.hints)
+_RARE_LETTERS = "_/-=XJKIz9xk"
+
+
+def _by_letter(hints: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Return the hints by one letter of each, the first of the rare ones where it has any."""
+    by_letter: dict[str, tuple[str, ...]] = {}
+    for hint in hints:
+        letter = next((letter for letter in _RARE_LETTERS if letter in hint), hint[0])
+        by_letter[letter] = (*by_letter.get(letter, ()), hint)
+    return by_letter
+
+
+_HINTS_BY_LETTER = _by_letter(hint for hint, _ in _HINTED)
 
 
 @cache
@@ -215,7 +235,7 @@ def _redact_assignments(text: str) -> str:
     """Redact values given to names of secrets: `name=value`, `"name": "value"`, `name: value` and their like."""
     # The one letter that becomes two in lower case would shift every position behind it.
     lowered = text.replace("İ", "I").lower()
-    if not any(hint in lowered for hint in _ENDING_HINTS):
+    if not any(map(lowered.__contains__, _ENDING_HINTS)):
         return text
     pieces: list[str] = []
     done = 0

@@ -7,7 +7,6 @@ ours, so the upper layer would only do the same work twice, at start and on ever
 import hmac
 import logging
 import secrets
-import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from importlib.metadata import version
@@ -53,6 +52,7 @@ from mcp_server_shared.callers import caller, caller_has
 from mcp_server_shared.catalog import About, Finding, Grant
 from mcp_server_shared.confirmation import InputNeeded
 from mcp_server_shared.cursors import Cursors
+from mcp_server_shared.deadlines import Deadlines
 from mcp_server_shared.errors import (
     DeadlineExceeded,
     ExpectedError,
@@ -398,22 +398,9 @@ class Server(ProtocolServer[StateT], Generic[StateT]):
         work: Callable[[Call[StateT]], Awaitable[ResultT]],
     ) -> ResultT:
         """Run one request's work within its deadline; whatever goes wrong leaves as an `ExpectedError`."""
-        who = caller()
+        who, deadlines, scope = caller(), self._deadlines, anyio.CancelScope()
         await self._limits.enter(who)
         try:
-            return await self._within_deadline(ctx, who, target, arguments, work)
-        finally:
-            self._limits.leave(who)
-
-    async def _within_deadline(
-        self,
-        ctx: Context,
-        who: str,
-        target: str,
-        arguments: dict[str, Any],
-        work: Callable[[Call[StateT]], Awaitable[ResultT]],
-    ) -> ResultT:
-        with anyio.CancelScope(deadline=time.monotonic() + self.settings.deadline_s) as scope:  # the loop's clock
             call = Call(
                 state=ctx.lifespan_context,
                 caller=who,
@@ -425,18 +412,15 @@ class Server(ProtocolServer[StateT], Generic[StateT]):
                 cursors=self._cursors,
                 store=self._store,
                 limiter=self._limiter,
+                deadlines=deadlines,
                 scope=scope,
+                deadline=deadlines.start(scope),
             )
-            try:
-                return await work(call)
-            except (ExpectedError, InputNeeded, MCPError):
-                raise
-            except Exception as error:
-                if (expected := _expected_in(error)) is not None:
-                    raise expected from error
-                reference = secrets.token_hex(4)
-                logger.exception("%s failed unexpectedly, reference %s", target, reference)
-                raise InternalError(reference) from error
+            with scope:
+                return await _failing_as_expected(call, work)
+        finally:
+            deadlines.stop(scope)
+            self._limits.leave(who)
         raise DeadlineExceeded(
             f"The call took longer than {self.settings.deadline_s:g} seconds and was stopped.",
             hint="Ask for less at a time, or the operator for a longer --deadline-s.",
@@ -489,6 +473,7 @@ class Server(ProtocolServer[StateT], Generic[StateT]):
 
     @asynccontextmanager
     async def _running(self) -> AsyncGenerator[StateT]:
+        self._deadlines = Deadlines(self.settings.deadline_s)
         async with self._opened() as self._state, self._subscriptions.running(), self._learning_unusable():
             yield self._state
 
@@ -520,6 +505,20 @@ class Server(ProtocolServer[StateT], Generic[StateT]):
             logger.warning("what the credential can do is not known: %s", redact_text(str(error)))
         finally:
             self._usable_known.set()
+
+
+async def _failing_as_expected(call: Call[StateT], work: Callable[[Call[StateT]], Awaitable[ResultT]]) -> ResultT:
+    """Do the work; a failure that nobody expected is logged, and told under a reference alone."""
+    try:
+        return await work(call)
+    except (ExpectedError, InputNeeded, MCPError):
+        raise
+    except Exception as error:
+        if (expected := _expected_in(error)) is not None:
+            raise expected from error
+        reference = secrets.token_hex(4)
+        logger.exception("%s failed unexpectedly, reference %s", call.target, reference)
+        raise InternalError(reference) from error
 
 
 def _expected_in(error: BaseException) -> ExpectedError | None:
