@@ -13,7 +13,12 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-async def overrun(deadlines: Deadlines) -> None:
+def cancel(scope: CancelScope) -> None:
+    """End what runs in a scope."""
+    scope.cancel()
+
+
+async def overrun(deadlines: Deadlines[CancelScope]) -> None:
     """Do not return before the deadline has come."""
     with CancelScope() as scope:
         deadlines.start(scope)
@@ -21,7 +26,7 @@ async def overrun(deadlines: Deadlines) -> None:
 
 
 async def test_everything_that_runs_too_long_is_cancelled() -> None:
-    deadlines = Deadlines(0.01)
+    deadlines = Deadlines(0.01, cancel)
     with anyio.fail_after(10):
         async with anyio.create_task_group() as tasks:
             for _ in range(3):
@@ -29,14 +34,14 @@ async def test_everything_that_runs_too_long_is_cancelled() -> None:
 
 
 async def test_what_starts_after_all_others_have_ended_has_a_deadline_too() -> None:
-    deadlines = Deadlines(0.01)
+    deadlines = Deadlines(0.01, cancel)
     with anyio.fail_after(10):
         await overrun(deadlines)
         await overrun(deadlines)
 
 
 async def test_what_was_stopped_goes_on_while_what_started_later_is_cancelled() -> None:
-    deadlines, stopped = Deadlines(0.01), CancelScope()
+    deadlines, stopped = Deadlines(0.01, cancel), CancelScope()
     with anyio.fail_after(10), stopped:
         deadlines.start(stopped)
         deadlines.stop(stopped)
@@ -45,7 +50,7 @@ async def test_what_was_stopped_goes_on_while_what_started_later_is_cancelled() 
 
 
 async def test_a_scope_may_be_stopped_after_it_was_cancelled() -> None:
-    deadlines = Deadlines(0.01)
+    deadlines = Deadlines(0.01, cancel)
     with anyio.fail_after(10), CancelScope() as scope:
         deadlines.start(scope)
         await anyio.sleep_forever()

@@ -60,7 +60,7 @@ class Call(Generic[StateT]):
     cursors: Cursors
     store: Store
     limiter: anyio.CapacityLimiter
-    deadlines: Deadlines
+    deadlines: Deadlines[anyio.CancelScope]
     scope: anyio.CancelScope
     deadline: float
     spent: dict[str, bool] = field(default_factory=dict[str, bool], repr=False)

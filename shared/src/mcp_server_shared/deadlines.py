@@ -1,44 +1,48 @@
-"""When calls end that take too long."""
+"""What takes too long: calls past their deadline, requests that it is time to look after."""
 
 import asyncio
 import time
+from collections.abc import Callable, Hashable
+from typing import Generic, TypeVar
 
-from anyio import CancelScope
+KeyT = TypeVar("KeyT", bound=Hashable)
 
 
-class Deadlines:
-    """Cancels scopes that still run after a fixed time; entered and left on one event loop.
+class Deadlines(Generic[KeyT]):
+    """Tells what still runs after a fixed time; on one event loop.
 
-    One timer serves all of them, set for the oldest: a timer for each would cost a quick call more than all else that
-    is done for its deadline.
+    One timer serves all, set for the oldest: a timer for each would cost a quick call more than all else that is done
+    for its deadline.
 
     Args:
-        after_s: how long a scope may run.
+        after_s: how long something may run.
+        late: what is done with it then.
     """
 
-    def __init__(self, after_s: float) -> None:
+    def __init__(self, after_s: float, late: Callable[[KeyT], object]) -> None:
         self._after_s = after_s
-        self._ends: dict[CancelScope, float] = {}  # the oldest first
+        self._late = late
+        self._ends: dict[KeyT, float] = {}  # the oldest first
         self._timer: asyncio.TimerHandle | None = None
 
-    def start(self, scope: CancelScope) -> float:
-        """Begin to count for a scope, until `stop`; return when it is cancelled, by the clock of the event loop."""
-        end = self._ends[scope] = time.monotonic() + self._after_s
+    def start(self, key: KeyT) -> float:
+        """Begin to count for something, until `stop`; return when it is late, by the clock of the event loop."""
+        end = self._ends[key] = time.monotonic() + self._after_s
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_at(end, self._look)
         return end
 
-    def stop(self, scope: CancelScope) -> None:
+    def stop(self, key: KeyT) -> None:
         """Count no more."""
-        self._ends.pop(scope, None)
+        self._ends.pop(key, None)
 
     def _look(self) -> None:
         loop = asyncio.get_running_loop()
         self._timer = None
         while self._ends:
-            scope, end = next(iter(self._ends.items()))
+            key, end = next(iter(self._ends.items()))
             if end > loop.time():
                 self._timer = loop.call_at(end, self._look)
                 return
-            del self._ends[scope]
-            scope.cancel("deadline exceeded")
+            del self._ends[key]
+            self._late(key)

@@ -473,7 +473,7 @@ class Server(ProtocolServer[StateT], Generic[StateT]):
 
     @asynccontextmanager
     async def _running(self) -> AsyncGenerator[StateT]:
-        self._deadlines = Deadlines(self.settings.deadline_s)
+        self._deadlines = Deadlines(self.settings.deadline_s, _stop)
         async with self._opened() as self._state, self._subscriptions.running(), self._learning_unusable():
             yield self._state
 
@@ -505,6 +505,10 @@ class Server(ProtocolServer[StateT], Generic[StateT]):
             logger.warning("what the credential can do is not known: %s", redact_text(str(error)))
         finally:
             self._usable_known.set()
+
+
+def _stop(scope: anyio.CancelScope) -> None:
+    scope.cancel("deadline exceeded")
 
 
 async def _failing_as_expected(call: Call[StateT], work: Callable[[Call[StateT]], Awaitable[ResultT]]) -> ResultT:

@@ -25,7 +25,7 @@ HANDSHAKE_S = 20.0  # of TLS
 MOST_HANDSHAKES = 1_024
 ACCEPTED_AGAIN_S = 1.0  # when there was no file for a connection
 HEADERS_S = 20.0  # from a connection's opening, or a request's first byte, until its headers are there
-BODY_S = 60.0  # and then until its body is; whoever reads it is less patient, and says so
+BODY_S = 35.0  # and then until its body is; whoever reads it is less patient, and says so
 MOST_HEADER_BYTES = 64 * 1_024
 KEEP_ALIVE_S = 75  # longer than balancers keep idle connections, so that they end them and not we
 # A peer that vanished without a word is noticed within two minutes; what one does not take for one ends the connection.

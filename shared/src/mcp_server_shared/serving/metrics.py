@@ -82,13 +82,15 @@ class Metrics:
         async def counted(scope: Scope, receive: Receive, send: Send) -> None:
             async def receive_counted() -> Message:
                 message = await receive()
-                self._bytes_in.inc(len(message.get("body") or message.get("text") or b""))
+                if received := message.get("body") or message.get("text"):
+                    self._bytes_in.inc(len(received))
                 return message
 
             async def send_counted(message: Message) -> None:
                 if message["type"].endswith("http.response.start"):
                     self._statuses_of(message["status"]).inc()
-                self._bytes_out.inc(len(message.get("body") or message.get("text") or b""))
+                if sent := message.get("body") or message.get("text"):
+                    self._bytes_out.inc(len(sent))
                 await send(message)
 
             await app(scope, receive_counted, send_counted)

@@ -123,6 +123,7 @@ class _Body:
         self._admission = admission
         self._who = who
         self._held = 0
+        self._begun = False
         self._ended = scope["type"] != "http" or scope["method"] != "POST"
         self._deadline = asyncio.get_running_loop().time() + BODY_S
 
@@ -135,8 +136,12 @@ class _Body:
         """
         if self._ended:
             return await self._receive()
-        async with asyncio.timeout_at(self._deadline):
+        if self._begun:
+            async with asyncio.timeout_at(self._deadline):
+                message = await self._receive()
+        else:  # nearly always it is whole, and the connection itself does not wait for ever
             message = await self._receive()
+            self._begun = True
         self._ended = not message.get("more_body", False)
         if self._held or not self._ended:
             self._hold(len(message.get("body", b"")))

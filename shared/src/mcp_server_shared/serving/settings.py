@@ -184,6 +184,7 @@ class ServingSettings(OperatorSettings):
 
 
 @lru_cache(maxsize=256)  # asked for the Host of each request
+@lru_cache(maxsize=256)
 def is_loopback(host: str) -> bool:
     """Whether a host's name or address can only be this machine."""
     if host == "localhost":

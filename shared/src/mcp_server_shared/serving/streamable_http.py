@@ -1,6 +1,7 @@
 """Streamable HTTP, both eras: 2026-07-28 and, if not said otherwise, the handshake versions without sessions."""
 
 import asyncio
+import math
 from collections.abc import AsyncGenerator, Awaitable
 from contextlib import asynccontextmanager
 from functools import lru_cache
@@ -19,6 +20,7 @@ from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSI
 from starlette.requests import Request
 from starlette.types import Message, Receive, Scope, Send
 
+from mcp_server_shared.deadlines import Deadlines
 from mcp_server_shared.server import Server
 from mcp_server_shared.serving.answers import answer
 from mcp_server_shared.serving.exchange import exchange, handshake_connection, modern_connection, status_of
@@ -37,8 +39,9 @@ class StreamableHttp:
     def __init__(self, server: Server[Any], serving: ServingSettings) -> None:
         self._server = server
         self._stateful = serving.stateful
-        size = server.settings.max_message_bytes
-        self._limited = RequestBodyLimitMiddleware(self._serve, size)
+        self._most_bytes = size = server.settings.max_message_bytes
+        self._limited = RequestBodyLimitMiddleware(self._serve_limited, size)
+        self._presences = Deadlines(_LOOKED_AFTER_S, _Presence.look)
         self._manager = _Sessions(
             server,
             stateless=not serving.stateful,
@@ -58,17 +61,26 @@ class StreamableHttp:
         if scope["method"] != "POST" and not self._stateful:  # the SDK would open a stream that never carries anything
             text = "Without sessions there is nothing but POST; the operator can keep them by --stateful."
             await answer(scope, receive, send, 405, text, {"allow": "POST"})
-        else:
-            await self._limited(scope, receive, send)
-
-    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a request whose body is there, unless it is no message at all."""
-        if scope["method"] != "POST":
-            await self._manager.serve(scope, receive, send)
             return
-        first = await receive()
-        replayed = _replaying(first, receive)
         headers = _Headers(scope)
+        if scope["method"] == "POST" and headers.length <= self._most_bytes:
+            first = await receive()
+            if not first.get("more_body", False):
+                await self._serve(scope, headers, first, receive, send)
+                return
+            receive = _replaying(first, receive)
+        await self._limited(scope, receive, send)
+
+    async def _serve_limited(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request whose body comes at once and is no larger than it may be."""
+        if scope["method"] == "POST":
+            await self._serve(scope, _Headers(scope), await receive(), receive, send)
+        else:
+            await self._manager.serve(scope, receive, send)
+
+    async def _serve(self, scope: Scope, headers: "_Headers", first: Message, receive: Receive, send: Send) -> None:
+        """Serve a request whose body is in the first message, unless it is no JSON-RPC at all."""
+        replayed = _replaying(first, receive)
         try:
             message = decode(first.get("body", b""))
         except Malformed as problem:
@@ -87,7 +99,18 @@ class StreamableHttp:
             serving = self._exchange(scope, send, message, connection)
         else:
             serving = self._manager.serve(scope, replayed, send, in_json=is_whole)
-        await _until_gone(receive, serving)
+        await self._until_gone(receive, serving)
+
+    async def _until_gone(self, receive: Receive, serving: Awaitable[None]) -> None:
+        """Serve a request until its client leaves, who has no other way to cancel it."""
+        presence = _Presence(receive)
+        self._presences.start(presence)
+        try:
+            with presence.scope:
+                await serving
+        finally:
+            self._presences.stop(presence)
+            presence.look_no_more()
 
     def _connection(self, request: JSONRPCRequest, headers: "_Headers") -> Connection | None:
         """Return what one request is served over; None where the SDK should."""
@@ -111,6 +134,8 @@ class _Headers:
     def __init__(self, scope: Scope) -> None:
         self.pairs = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
         values = dict(reversed(self.pairs))
+        length = values.get("content-length", "")
+        self.length = int(length) if length.isdecimal() else math.inf
         self.version = values.get(MCP_PROTOCOL_VERSION_HEADER)
         self.are_modern = self.version is not None and self.version not in HANDSHAKE_PROTOCOL_VERSIONS
         self.take_json = _take_json(values.get("accept", ""), values.get("content-type", ""))
@@ -140,28 +165,31 @@ def _tells_before_the_answer(request: JSONRPCRequest) -> bool:
     return asks or request.method in ENDLESS_METHODS
 
 
-async def _until_gone(receive: Receive, serving: Awaitable[None]) -> None:
-    """Serve a request until its client leaves, who has no other way to cancel it.
+class _Presence:
+    """The client of a request, who may leave.
 
-    Whether it has is looked at once the request takes some time: a task for that costs as much as a short call.
+    Attributes:
+        scope: ends then. A task's own cancellation would reach into shielded scopes, where calls clean up.
     """
-    loop = asyncio.get_running_loop()
-    here = anyio.CancelScope()  # a task's own cancellation would reach into shielded scopes, where calls clean up
-    looking: list[asyncio.Task[None]] = []
 
-    async def cancel_when_gone() -> None:
-        while (await receive())["type"] != "http.disconnect":
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._looking: asyncio.Task[None] | None = None
+        self.scope = anyio.CancelScope()
+
+    def look(self) -> None:
+        """Look from here on: once the request takes some time, for a task costs as much as a short call."""
+        self._looking = asyncio.get_running_loop().create_task(self._cancel_when_gone())
+
+    def look_no_more(self) -> None:
+        """Leave the client alone."""
+        if self._looking is not None:
+            self._looking.cancel()
+
+    async def _cancel_when_gone(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
             pass
-        here.cancel()
-
-    soon = loop.call_later(_LOOKED_AFTER_S, lambda: looking.append(loop.create_task(cancel_when_gone())))
-    try:
-        with here:
-            await serving
-    finally:
-        soon.cancel()
-        for task in looking:
-            task.cancel()
+        self.scope.cancel()
 
 
 class _Sessions(StreamableHTTPSessionManager):
