@@ -198,7 +198,7 @@ def test_what_is_no_json_number_is_refused(name: str, value: float) -> None:
         ({"order": "nmae"}, "'order' must be one of 'name' or 'length'; did you mean name?"),
         ({"name": "x"}, "'name' must have at least 2 characters."),
         ({"pattern": "z"}, "'pattern' must match ^[a-c]+$."),
-        ({"tags": []}, "'tags' must have at least 1 items."),
+        ({"tags": []}, "'tags' must not be empty."),
         ({"tags": [1]}, "'tags'[0] must be a string, not an integer."),
         ({"tags": "x"}, "'tags' must be an array, not a string."),
         ({"values": {"a": "b"}}, "'values'['a'] must be an integer, not a string."),

@@ -1,6 +1,7 @@
 """A web site on loopback, as adversarial as a test wants it."""
 
 import base64
+import sys
 import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
@@ -51,8 +52,7 @@ class Site:
         self._pages: dict[str, Reply | Handler] = {}
         self._otherwise: Handler | None = None
         self.received: list[Received] = []
-        self.server = ThreadingHTTPServer((host, 0), partial(_Request, self))
-        self.server.daemon_threads = True
+        self.server = _Server((host, 0), partial(_Request, self))
         self.host = host
         self.port = self.server.server_address[1]
 
@@ -81,6 +81,15 @@ class Site:
         if found is None:
             return self._otherwise(received) if self._otherwise else Reply("not here", 404)
         return found if isinstance(found, Reply) else found(received)
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing: browsers break off what they no longer need."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class _Request(BaseHTTPRequestHandler):

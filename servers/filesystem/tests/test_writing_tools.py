@@ -125,8 +125,8 @@ async def test_a_file_is_written_edited_and_read_with_what_is_invisible_kept(con
 @pytest.mark.parametrize(
     ("edits", "problem"),
     [
-        ([], "at least 1 items"),
-        ([{"old_text": "", "new_text": "x"}], "at least 1 characters"),
+        ([], "'edits' must not be empty"),
+        ([{"old_text": "", "new_text": "x"}], "'edits'[0]['old_text'] must not be empty"),
         ([{"oldText": "a", "newText": "b"}], "is missing"),
         ([{"old_text": "a", "new_text": "b", "expected_count": 0}], "at least 1"),
     ],

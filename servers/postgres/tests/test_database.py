@@ -647,7 +647,7 @@ async def test_a_caller_that_finds_every_connection_busy_is_told_so(url: str) ->
     database = Database(url, pool_size=1)
     busy = asyncio.create_task(database.query("select pg_sleep(60)"))
     await asyncio.sleep(0)
-    with pytest.raises(errors.Unavailable, check=says("All 1 are busy")) as caught:
+    with pytest.raises(errors.Unavailable, check=says("All 1 connections are busy")) as caught:
         await database.query("select 1", timeout_s=0.2)
     assert "busy" in caught.value.hint
     busy.cancel()

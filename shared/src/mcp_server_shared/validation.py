@@ -85,6 +85,8 @@ def _in_words(detail: ErrorDetails) -> str:
     context: Mapping[str, Any] = detail.get("ctx", {})
     if detail["type"] == "value_error":
         return str(context["error"])
+    if context.get("min_length") == 1:
+        return "must not be empty"
     words = _WORDS.get(detail["type"])
     return words.format_map(context) if words else detail["msg"][:1].lower() + detail["msg"][1:]
 

@@ -283,8 +283,9 @@ class Database:
             raise self._unreachable(error.why) from None
         except TimeoutError:
             raise errors.Unavailable(
-                f"No connection to {self._address} within the time of the call.",
-                hint=f"All {self._pool_size} are busy (the operator's --pool-size), or it is slow: try again.",
+                f"The statement did not begin at {self._address} within the time of the call.",
+                hint=f"All {self._pool_size} connections are busy (the operator's --pool-size), the server is slow, "
+                "or a lock is in the way: try again.",
             ) from None
         except InvalidAddress:
             raise errors.InvalidArgument(

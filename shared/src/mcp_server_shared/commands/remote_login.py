@@ -7,7 +7,7 @@ import socket
 import sys
 import threading
 import webbrowser
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Self
 from urllib.parse import parse_qs, urlsplit
@@ -106,7 +106,7 @@ class Browser:
         arrived: asyncio.Future[dict[str, str]] = asyncio.get_running_loop().create_future()
 
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            with suppress(OSError, ValueError, IndexError):  # whatever else comes to the port
+            with closing(writer), suppress(OSError, ValueError, IndexError):  # whatever else comes to the port
                 target = urlsplit((await reader.readline()).decode("ascii").split(" ")[1])
                 found = {name: values[0] for name, values in parse_qs(target.query).items()}
                 ours = target.path == "/callback" and found.get("state") == self._state
@@ -114,7 +114,6 @@ class Browser:
                 await writer.drain()
                 if ours and not arrived.done():
                     arrived.set_result(found)
-            writer.close()
 
         server = await asyncio.start_server(serve, sock=self._listener.dup())
         try:
