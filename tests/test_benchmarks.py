@@ -10,7 +10,7 @@ import pytest
 sys.path.append(str(Path(__file__).parent / "benchmarks"))  # where its modules look for each other
 
 from benchmarks.aims import AIMS, Judgement, judged
-from benchmarks.comparisons import Comparison, ServerFailed, in_portions
+from benchmarks.comparisons import Comparison, ServerFailed, in_portions, ratio
 from benchmarks.growth import CONSTANT, LINEAR, LOGARITHMIC, WORSE, curve
 
 SIZES = (1_000, 10_000, 100_000)
@@ -82,3 +82,13 @@ def test_a_side_that_fails_is_asked_no_more_and_has_no_figure() -> None:
     skipped: dict[str, str] = {}
     parts = in_portions({"good": lambda: 1, "failing": failing}, skipped)
     assert (parts, skipped, asked) == ({"good": [1] * 10}, {"failing": "left"}, ["failing"])
+
+
+def test_figures_are_compared_with_those_that_were_taken_beside_them() -> None:
+    slow_at_first = [20.0, 20.0, 20.0, 10.0, 10.0]
+    twice_as_long = [40.0, 40.0, 20.0, 20.0, 20.0]
+    assert ratio(twice_as_long, slow_at_first) == 2
+
+
+def test_medians_are_compared_where_a_side_has_fewer_figures() -> None:
+    assert ratio([30.0, 30.0], [10.0, 10.0, 90.0]) == 3

@@ -5,7 +5,7 @@ from dataclasses import KW_ONLY, dataclass
 from fnmatch import fnmatchcase
 from statistics import median
 
-from comparisons import Comparison
+from comparisons import Comparison, ratio
 
 SERVERS = "servers"  # the comparison of all servers with the empty ones
 
@@ -94,4 +94,4 @@ def _figures(aim: Aim, comparison: Comparison) -> Iterator[Judgement]:
             if not aim.than:
                 yield Judgement(aim, measure, side, median(values))
             elif aim.than in sides:
-                yield Judgement(aim, measure, side, median(values) / median(sides[aim.than]))
+                yield Judgement(aim, measure, side, ratio(values, sides[aim.than]))

@@ -9,7 +9,7 @@ from statistics import median
 from typing import Any
 
 from aims import Judgement, judged
-from comparisons import Comparison
+from comparisons import Comparison, ratio
 from growth import curve
 
 
@@ -24,10 +24,10 @@ def table(compared: Comparison) -> str:
 def _measures(compared: Comparison) -> Iterator[str]:
     for measure, sides in compared.samples.items():
         yield f"\n{measure:<44}{'median':>10}{'lowest':>10}{'highest':>10}{'ratio':>8}"
-        yardstick = median(sides[compared.yardstick]) if compared.yardstick in sides else None
+        yardstick = sides.get(compared.yardstick, ())
         for name, values in sides.items():
-            ratio = f"{median(values) / yardstick:>8.2f}" if yardstick else ""
-            yield f"  {name:<42}" + "".join(map(_cell, _summary(values))) + ratio
+            figures = "".join(map(_cell, _summary(values)))
+            yield f"  {name:<42}{figures}" + (f"{ratio(values, yardstick):>8.2f}" if any(yardstick) else "")
 
 
 def _growth(compared: Comparison) -> Iterator[str]:
@@ -62,12 +62,12 @@ def _judged(judgement: Judgement) -> str:
 
 
 def as_json(compared: Mapping[str, Comparison], rounds: int) -> str:
-    """Return every figure of every round."""
+    """Return every figure."""
     report: dict[str, Any] = {"rounds": rounds}
     for title, comparison in compared.items():
         report[title] = {
             "measures": {
-                measure: {name: _named(values) | {"rounds": values} for name, values in sides.items()}
+                measure: {name: _named(values) | {"figures": values} for name, values in sides.items()}
                 for measure, sides in comparison.samples.items()
             },
             "growth": {
@@ -98,9 +98,10 @@ _PAGE = """# What was measured
 Written by `.venv/bin/python tests/benchmarks/run.py --page docs/benchmarks.md`, {rounds} rounds, on {date},
 {machine}.
 
-Each server is beside what it is compared with, in the same run on the same machine: the median of the rounds, the
-lowest and the highest. The ratios carry over to other machines, the figures do not. An aim names the figure that is
-furthest from it. Where there is more of the data or of the callers, the last column says how the figure grows.
+Each server is beside what it is compared with, in the same run on the same machine: the median of its figures, the
+lowest and the highest, and the median of their ratios to those that were taken beside them. The ratios carry over to
+other machines, the figures do not. An aim names the figure that is furthest from it. Where there is more of the data or
+of the callers, the last column says how the figure grows.
 
 The load over HTTP comes from the same processors that serve it, which two workers feel most in calls that do nothing.
 """

@@ -47,7 +47,7 @@ RECORDS_SCHEMA: dict[str, Any] = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True, slots=True)
 class Records:
     """Rows of one shape.
 
@@ -70,7 +70,7 @@ class Records:
     confidentiality: Confidentiality | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True, slots=True)
 class Document:
     """Bulk text by third parties.
 
@@ -90,7 +90,7 @@ class Document:
     confidentiality: Confidentiality | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True, slots=True)
 class Media:
     """An image or a sound by third parties.
 
@@ -107,7 +107,7 @@ class Media:
     confidentiality: Confidentiality | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True, slots=True)
 class Blob:
     """The bytes of a resource that is not text."""
 

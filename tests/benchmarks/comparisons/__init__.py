@@ -1,15 +1,19 @@
 """What one server does beside its own rivals: a module for each server, with `compare(rounds: int) -> Comparison`."""
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import median
 from typing import TypeVar
 
 from client import ServerFailed
 from growth import Sizes
 
 Samples = dict[str, dict[str, list[float]]]
-"""Measure with its unit, as "click (ms)", then side, then one figure a round."""
+"""Measure with its unit, as "click (ms)", then side, then its figures: one a round, or one for each portion of it."""
+
+Figures = Mapping[str, Mapping[str, Sequence[float]]]
+"""Side, then measure, then its figures in one round."""
 
 PORTIONS = 10
 
@@ -36,6 +40,17 @@ class Comparison:
     growth: Growth = field(default_factory=dict[str, dict[str, Sizes]])
 
 
+def ratio(figures: Sequence[float], than: Sequence[float]) -> float:
+    """Return the median of the ratios of figures that were taken beside each other.
+
+    A machine's speed changes from one second to the next, and a ratio of two medians with it. Where one side has fewer
+    figures, nothing was beside the others, and the medians have to do.
+    """
+    if len(figures) == len(than):
+        return median(figure / other for figure, other in zip(figures, than, strict=True))
+    return median(figures) / median(than)
+
+
 def taken_in_turn(
     sides: Mapping[str, Callable[[], Mapping[str, float]]], rounds: int, skipped: dict[str, str]
 ) -> Samples:
@@ -43,24 +58,26 @@ def taken_in_turn(
 
     A side that fails goes into `skipped`, with its reason, and is not asked again.
     """
-    return in_rounds(lambda: _each_once(sides, skipped), rounds)
+
+    def measured() -> Figures:
+        sides_once = _each_once(sides, skipped).items()
+        return {side: {measure: [value] for measure, value in figures.items()} for side, figures in sides_once}
+
+    return in_rounds(measured, rounds)
 
 
-def in_rounds(measured: Callable[[], Mapping[str, Mapping[str, float]]], rounds: int) -> Samples:
-    """Return what all sides together measure once a round; the first round fills caches and does not count."""
+def in_rounds(measured: Callable[[], Figures], rounds: int) -> Samples:
+    """Return what all sides together measure in each round; the first round fills caches and does not count."""
     samples: Samples = defaultdict(lambda: defaultdict(list))
     for number in range(rounds + 1):
         for side, figures in measured().items():
-            for measure, value in figures.items() if number else ():
-                samples[measure][side].append(value)
+            for measure, values in figures.items() if number else ():
+                samples[measure][side].extend(values)
     return samples
 
 
 def in_portions(sides: Mapping[str, Callable[[], Part]], skipped: dict[str, str]) -> dict[str, list[Part]]:
-    """Ask all sides in turn, again and again, each time for a part of the work; return the parts of each side.
-
-    A machine's speed changes from one second to the next, and so for all sides alike.
-    """
+    """Ask all sides in turn, again and again, each time for a part of the work; return the parts of each side."""
     parts: dict[str, list[Part]] = defaultdict(list)
     for _ in range(PORTIONS):
         for side, part in _each_once(sides, skipped).items():

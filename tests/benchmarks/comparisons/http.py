@@ -6,10 +6,11 @@ The bare servers have no audit, no limits, no validation of their own and no mar
 JSON without sessions. The load comes from one process: on a machine with two cores it competes with two workers.
 """
 
-import asyncio
 import json
 import os
 import re
+import selectors
+import socket
 import subprocess
 import sys
 import tempfile
@@ -17,17 +18,15 @@ import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from itertools import chain
 from pathlib import Path
 from statistics import quantiles
 from types import TracebackType
-from typing import IO, Any, Self, cast
+from typing import IO, Any, Self
 
-import uvloop
 from client import ENVELOPE, SERVER_TIMEOUT_S, Era, ServerFailed, server_environment
 from node import NODE, PEERS
 
-from comparisons import PORTIONS, Comparison, in_portions, in_rounds
+from comparisons import PORTIONS, Comparison, Figures, in_portions, in_rounds
 
 SDK, OURS, TWO_WORKERS, TYPESCRIPT = "bare SDK server, uvloop", "ours", "ours, 2 workers", "bare TypeScript SDK server"
 CALLS = 2_000
@@ -70,9 +69,9 @@ def compare(rounds: int, *, calls: int = CALLS) -> Comparison:
 
 def _measured(
     sides: dict[str, tuple[Sequence[str], Sequence[str]]], read: Call, calls: int, skipped: dict[str, str]
-) -> dict[str, dict[str, float]]:
+) -> Figures:
     """Measure one kind of call after the other; all sides run, and are asked in turn."""
-    figures: dict[str, dict[str, float]] = {side: {} for side in sides}
+    figures: dict[str, dict[str, list[float]]] = {side: {} for side in sides}
     empty = {side: commands[0] for side, commands in sides.items()}
     known = {side: command for side, command in empty.items() if side != TYPESCRIPT}  # that SDK does not know 2026 yet
     reading = {side: commands[1] for side, commands in sides.items()}
@@ -92,8 +91,8 @@ def _measured(
                 in_portions({side: partial(load.latencies, WARM_UP_CALLS) for side, load in loads.items()}, skipped)
                 timed = {side: partial(load.timed, calls // PORTIONS) for side, load in loads.items()}
                 for side, parts in in_portions(timed, skipped).items():
-                    for measure, figure in _figures(parts):
-                        figures[side][f"{name}, {in_flight} in flight{measure}"] = figure
+                    for measure, values in _figures(parts):
+                        figures[side][f"{name}, {in_flight} in flight{measure}"] = values
     return figures
 
 
@@ -107,12 +106,11 @@ def _started(commands: dict[str, Sequence[str]], stack: ExitStack, skipped: dict
     return ports
 
 
-def _figures(parts: Sequence[tuple[list[float], float]]) -> Iterator[tuple[str, float]]:
-    latencies = [*chain(*(part for part, _ in parts))]
-    percentiles = quantiles(latencies, n=100)
-    yield " (calls a second)", len(latencies) / sum(seconds for _, seconds in parts)
-    yield ", p50 (us)", percentiles[49] * 1e6
-    yield ", p99 (us)", percentiles[98] * 1e6
+def _figures(parts: Sequence[tuple[list[float], float]]) -> Iterator[tuple[str, list[float]]]:
+    percentiles = [quantiles(latencies, n=100) for latencies, _ in parts]
+    yield " (calls a second)", [len(latencies) / seconds for latencies, seconds in parts]
+    yield ", p50 (us)", [each[49] * 1e6 for each in percentiles]
+    yield ", p99 (us)", [each[98] * 1e6 for each in percentiles]
 
 
 @contextmanager
@@ -158,22 +156,31 @@ def _request(port: int, era: Era, tool: str, arguments: dict[str, Any]) -> bytes
 
 
 class Load:
-    """So many connections to one server, each with at most one request unanswered; a context manager."""
+    """So many connections to one server, each with at most one request unanswered; a context manager.
+
+    Sockets alone, with as little between as possible: what the load takes of the processors, the servers lack.
+    """
 
     def __init__(self, port: int, request: bytes, connections: int) -> None:
         self._port = port
         self._request = request
         self._connections = connections
-        self._runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
+        self._selector = selectors.DefaultSelector()
 
     def __enter__(self) -> Self:
-        self._callers = self._runner.run(self._connected())
+        for _ in range(self._connections):
+            opened = socket.create_connection(("127.0.0.1", self._port))
+            opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._selector.register(opened, selectors.EVENT_READ, _Connection(opened, self._request))
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        for caller in self._callers:
-            caller.close()
-        self._runner.close()
+        for connection in self._all():
+            connection.close()
+        self._selector.close()
+
+    def _all(self) -> "list[_Connection]":
+        return [key.data for key in self._selector.get_map().values()]
 
     def timed(self, calls: int) -> tuple[list[float], float]:
         """Return the seconds of each call, and of all together."""
@@ -182,76 +189,69 @@ class Load:
         return latencies, time.perf_counter() - start
 
     def latencies(self, calls: int) -> list[float]:
-        """Return the seconds of each call."""
-        return self._runner.run(self._called(calls))
+        """Return the seconds of each call.
 
-    async def _connected(self) -> "list[_Caller]":
-        loop = asyncio.get_running_loop()
-        made = [
-            loop.create_connection(partial(_Caller, self._request), "127.0.0.1", self._port)
-            for _ in range(self._connections)
-        ]
-        return [caller for _, caller in await asyncio.gather(*made)]
+        Raises:
+            ServerFailed: one is not answered, or by an error.
+        """
+        seconds: list[float] = []
+        first = self._all()[:calls]
+        for connection in first:
+            connection.send()
+        left, unanswered = calls - len(first), len(first)
+        while unanswered:
+            ready = self._selector.select(SERVER_TIMEOUT_S)
+            if not ready:
+                raise ServerFailed("does not answer")
+            for key, _ in ready:
+                took = key.data.received()
+                if took is None:
+                    continue
+                seconds.append(took)
+                if left:
+                    left -= 1
+                    key.data.send()
+                else:
+                    unanswered -= 1
+        return seconds
 
-    async def _called(self, calls: int) -> list[float]:
-        left = iter(range(calls))
-        return [*chain(*await asyncio.gather(*(caller.call(left) for caller in self._callers)))]
 
+class _Connection:
+    """One connection, on which the same request is sent again and again."""
 
-class _Caller(asyncio.Protocol):
-    """Sends a request again and again while there are calls left, at as little cost of its own as possible."""
-
-    def __init__(self, request: bytes) -> None:
+    def __init__(self, opened: socket.socket, request: bytes) -> None:
+        self._socket = opened
         self._request = request
-        self._left: Iterator[int] = iter(())
-        self._latencies: list[float] = []
         self._answer = b""
         self._usual_length = 0  # of a whole answer, which is seen faster so
-        self._done: asyncio.Future[list[float]] | None = None
+        self._sent = 0.0
 
-    def call(self, left: Iterator[int]) -> asyncio.Future[list[float]]:
-        """Return the seconds of each call that was made from here."""
-        self._left, self._latencies = left, []
-        self._done = asyncio.get_running_loop().create_future()
-        self._send()
-        return self._done
+    def send(self) -> None:
+        """Send the request."""
+        self._sent = time.perf_counter()
+        self._socket.sendall(self._request)
 
-    def close(self) -> None:
-        """Break the connection off."""
-        self._transport.abort()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
-
-    def _send(self) -> None:
-        if next(self._left, None) is None:
-            self._finish(None)
-            return
-        self._started = time.perf_counter()
-        self._transport.write(self._request)
-
-    def data_received(self, data: bytes) -> None:
+    def received(self) -> float | None:
+        """Take what has come; return the seconds since the request when that is the whole answer."""
+        try:
+            data = self._socket.recv(65_536)
+        except OSError as error:
+            raise ServerFailed(f"broke off: {error}") from error
+        if not data:
+            raise ServerFailed("broke off")
         answer = self._answer + data
         if len(answer) != self._usual_length and not _is_whole(answer):
             self._answer = answer
-            return
-        self._latencies.append(time.perf_counter() - self._started)
+            return None
+        seconds = time.perf_counter() - self._sent
         self._answer, self._usual_length = b"", len(answer)
         if b'"isError":true' in answer or b'"result"' not in answer:
-            self._finish(f"answered {answer[:300].decode(errors='replace')}")
-        else:
-            self._send()
+            raise ServerFailed(f"answered {answer[:300].decode(errors='replace')}")
+        return seconds
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._finish(f"broke off: {exc}")
-
-    def _finish(self, failure: str | None) -> None:
-        if self._done is None or self._done.done():
-            return
-        if failure is None:
-            self._done.set_result(self._latencies)
-        else:
-            self._done.set_exception(ServerFailed(failure))
+    def close(self) -> None:
+        """Break it off."""
+        self._socket.close()
 
 
 def _is_whole(answer: bytes) -> bool:
