@@ -1,6 +1,8 @@
 """Numbers for Prometheus: requests, how they ended, how long they took, what runs now, bytes."""
 
+import asyncio
 import time
+from collections import defaultdict
 from collections.abc import Set
 from functools import cache
 from typing import Any
@@ -46,6 +48,7 @@ class Metrics:
         self._requests_of = cache(self._requests.labels)  # which looks longer for what it has
         self._seconds_of = cache(self._seconds.labels)
         self._statuses_of = cache(self._statuses.labels)
+        self._adding = _Adding()
         self._bytes_in = self._bytes.labels("in")
         self._bytes_out = self._bytes.labels("out")
 
@@ -59,7 +62,7 @@ class Metrics:
         target = name if known else _OTHER if name else ""
         started = time.perf_counter()
         outcome = "cancelled"
-        self._running.inc()
+        self._adding.add(self._running)
         try:
             result = await call_next(ctx)
             wire: dict[str, Any] = result if isinstance(result, dict) else {}
@@ -71,9 +74,9 @@ class Metrics:
             outcome = "internal"
             raise
         finally:
-            self._running.dec()
+            self._adding.add(self._running, -1)
+            self._adding.add(self._requests_of(method, target, outcome))
             self._seconds_of(method).observe(time.perf_counter() - started)
-            self._requests_of(method, target, outcome).inc()
         return result
 
     def around(self, app: ASGIApp) -> ASGIApp:
@@ -83,14 +86,14 @@ class Metrics:
             async def receive_counted() -> Message:
                 message = await receive()
                 if received := message.get("body") or message.get("text"):
-                    self._bytes_in.inc(len(received))
+                    self._adding.add(self._bytes_in, len(received))
                 return message
 
             async def send_counted(message: Message) -> None:
                 if message["type"].endswith("http.response.start"):
-                    self._statuses_of(message["status"]).inc()
+                    self._adding.add(self._statuses_of(message["status"]))
                 if sent := message.get("body") or message.get("text"):
-                    self._bytes_out.inc(len(sent))
+                    self._adding.add(self._bytes_out, len(sent))
                 await send(message)
 
             await app(scope, receive_counted, send_counted)
@@ -99,8 +102,29 @@ class Metrics:
 
     async def exposed(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer `/metrics`."""
+        self._adding.flush()
         registry = self._registry
         if self._shared_in:
             registry = CollectorRegistry()
             MultiProcessCollector(registry, path=self._shared_in)
         await answer(scope, receive, send, 200, generate_latest(registry).decode())
+
+
+class _Adding:
+    """Adds up what is counted in one turn of the event loop: each change of a number costs a lock, or a file's page."""
+
+    def __init__(self) -> None:
+        self._amounts: defaultdict[Counter | Gauge, int] = defaultdict(int)
+
+    def add(self, number: Counter | Gauge, amount: int = 1) -> None:
+        """Let a number change at the end of this turn."""
+        if not self._amounts:
+            asyncio.get_running_loop().call_soon(self.flush)
+        self._amounts[number] += amount
+
+    def flush(self) -> None:
+        """Change the numbers now."""
+        amounts = list(self._amounts.items())
+        self._amounts.clear()
+        for number, amount in amounts:
+            number.inc(amount)
