@@ -12,6 +12,7 @@ sys.path.append(str(Path(__file__).parent / "benchmarks"))  # where its modules 
 from benchmarks.aims import AIMS, Judgement, judged
 from benchmarks.comparisons import Comparison, ServerFailed, in_portions, ratio
 from benchmarks.growth import CONSTANT, LINEAR, LOGARITHMIC, WORSE, curve
+from benchmarks.report import table
 
 SIZES = (1_000, 10_000, 100_000)
 
@@ -92,3 +93,8 @@ def test_figures_are_compared_with_those_that_were_taken_beside_them() -> None:
 
 def test_medians_are_compared_where_a_side_has_fewer_figures() -> None:
     assert ratio([30.0, 30.0], [10.0, 10.0, 90.0]) == 3
+
+
+def test_no_ratio_is_told_to_a_yardstick_that_was_nothing_once() -> None:
+    overtaken = {"overtaken": {"ours": [0.0, 3.0], "rival": [4.0, 6.0]}}
+    assert table(Comparison("ours", overtaken)).splitlines()[2].split() == ["rival", "5.0", "4.0", "6.0"]

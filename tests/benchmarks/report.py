@@ -27,7 +27,9 @@ def _measures(compared: Comparison) -> Iterator[str]:
         yardstick = sides.get(compared.yardstick, ())
         for name, values in sides.items():
             figures = "".join(map(_cell, _summary(values)))
-            yield f"  {name:<42}{figures}" + (f"{ratio(values, yardstick):>8.2f}" if any(yardstick) else "")
+            yield f"  {name:<42}{figures}" + (
+                f"{ratio(values, yardstick):>8.2f}" if yardstick and all(yardstick) else ""
+            )
 
 
 def _growth(compared: Comparison) -> Iterator[str]:

@@ -16,10 +16,13 @@ import psutil
 import pytest
 import trustme
 import uvicorn
+from mcp_server_shared.callers import LOCAL
 from mcp_server_shared.serving import connections
 from mcp_server_shared.serving.answers import refuse
 from mcp_server_shared.serving.connections import ImpatientProtocol, NetworkServer, listening_sockets
+from mcp_server_shared.serving.pressure import Admission, Pressure
 from notes.network import TIMEOUT_S, Served, call, command, headers_for, launched, post, served
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 pytestmark = pytest.mark.anyio
 READ = call("read_note", name="first")
@@ -126,8 +129,16 @@ def test_headers_without_end_take_no_memory(server: Served, beginning: bytes, pi
 async def refusing(limit: int | None = None) -> AsyncGenerator[int]:
     """Serve what refuses every request without reading its body; yield the port."""
 
-    async def app(scope: object, receive: object, send: object) -> None:
-        await refuse(scope, receive, send, 401, "invalid_token", "No.")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await refuse(scope, receive, send, 401, "invalid_token", "No.")
+
+    async with listening(app, limit) as port:
+        yield port
+
+
+@asynccontextmanager
+async def listening(app: ASGIApp, limit: int | None = None) -> AsyncGenerator[int]:
+    """Serve an application; yield the port."""
 
     async def drained() -> None:
         """Nothing runs."""
@@ -162,6 +173,23 @@ async def test_a_peer_that_stops_in_the_middle_is_left(monkeypatch: pytest.Monke
         with pytest.raises((anyio.EndOfStream, anyio.BrokenResourceError)):  # noqa: PT012 - after the answer
             while True:
                 await stream.receive()
+
+
+async def test_a_body_that_never_begins_ends_its_connection_and_leaves_its_place(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(connections, "BODY_S", 0.1)
+    admission, received = Admission(1, None, 1_000), list[str]()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        received.append((await receive())["type"])
+
+    async with listening(Pressure(app, admission)) as port, await anyio.connect_tcp("127.0.0.1", port) as stream:
+        await stream.send(head("content-length: 100", without="connection"))
+        with pytest.raises((anyio.EndOfStream, anyio.BrokenResourceError)):
+            await stream.receive()
+    assert received == ["http.disconnect"]
+    await admission.enter(LOCAL)
 
 
 def test_a_peer_that_vanished_is_noticed() -> None:
